@@ -1,0 +1,108 @@
+package sanitizer
+
+import (
+	"os"
+	"strings"
+)
+
+// Options of the sanitizers. What a user has set in the environment comes
+// after defaults, and so wins; what ffikit needs to read the logs comes last.
+const (
+	// asanDefaults: the slow unwinder uses CFI and so gets through frames
+	// without frame pointers; with handle_segv=1 the runtime reports faults,
+	// and allow_user_segv_handler=1 lets Go install its handler over it, which
+	// passes on the faults that did not happen in Go code.
+	asanDefaults = "fast_unwind_on_malloc=0:malloc_context_size=40:detect_stack_use_after_return=1:" +
+		"alloc_dealloc_mismatch=1:handle_segv=1:allow_user_segv_handler=1"
+	ubsanDefaults = "print_stacktrace=1:report_error_type=1"
+	lsanDefaults  = "print_suppressions=0"
+	needed        = "symbolize=0:color=never"
+)
+
+// environment gives the environment of the command: base with the sanitizers'
+// options, the runtime preloaded, and Python's allocator set to malloc so that
+// the sanitizer sees each object.
+func (c *Command) environment(base []string, preload, logPath string) []string {
+	env := newEnvironment(base)
+	last := needed + ":log_path=" + quote(logPath)
+
+	leaks := "detect_leaks=1"
+	if c.NoLeaks {
+		leaks = "detect_leaks=0"
+	}
+	env.set("ASAN_OPTIONS", join(asanDefaults, leaks, env.get("ASAN_OPTIONS"), last))
+	env.set("UBSAN_OPTIONS", join(ubsanDefaults, env.get("UBSAN_OPTIONS"), last))
+	suppressions := ""
+	if c.LeakSuppressions != "" {
+		suppressions = "suppressions=" + quote(c.LeakSuppressions)
+	}
+	env.set("LSAN_OPTIONS", join(lsanDefaults, env.get("LSAN_OPTIONS"), suppressions))
+	if env.get("PYTHONMALLOC") == "" {
+		env.set("PYTHONMALLOC", "malloc")
+	}
+	if preload != "" {
+		// The runtime must come before every other library.
+		env.set("LD_PRELOAD", strings.TrimSuffix(preload+":"+env.get("LD_PRELOAD"), ":"))
+	}
+	return env.list()
+}
+
+// join puts non-empty sanitizer option lists behind each other.
+func join(lists ...string) string {
+	var kept []string
+	for _, list := range lists {
+		if list != "" {
+			kept = append(kept, list)
+		}
+	}
+	return strings.Join(kept, ":")
+}
+
+// quote protects a value whose characters the sanitizers' flag parser would
+// take for separators (it splits at these, and knows both quotes).
+func quote(value string) string {
+	if !strings.ContainsAny(value, " ,:\n\t\r\"'") {
+		return value
+	}
+	if !strings.Contains(value, `"`) {
+		return `"` + value + `"`
+	}
+	return "'" + value + "'"
+}
+
+// environmentMap keeps the order of a process environment and its last value
+// of each name.
+type environmentMap struct {
+	names  []string
+	values map[string]string
+}
+
+func newEnvironment(base []string) *environmentMap {
+	if base == nil {
+		base = os.Environ()
+	}
+	env := &environmentMap{values: map[string]string{}}
+	for _, entry := range base {
+		if name, value, ok := strings.Cut(entry, "="); ok && name != "" {
+			env.set(name, value)
+		}
+	}
+	return env
+}
+
+func (e *environmentMap) get(name string) string { return e.values[name] }
+
+func (e *environmentMap) set(name, value string) {
+	if _, known := e.values[name]; !known {
+		e.names = append(e.names, name)
+	}
+	e.values[name] = value
+}
+
+func (e *environmentMap) list() []string {
+	list := make([]string, 0, len(e.names))
+	for _, name := range e.names {
+		list = append(list, name+"="+e.values[name])
+	}
+	return list
+}

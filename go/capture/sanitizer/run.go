@@ -1,0 +1,193 @@
+package sanitizer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"sort"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Command is a command to run under the sanitizers.
+type Command struct {
+	Args []string
+	// Env is its environment; nil means this process's own.
+	Env []string
+	// Runtime is the ASan runtime to preload; empty means FindRuntime's. It
+	// is not preloaded into a program that brings its own.
+	Runtime string
+	// NoLeaks switches LeakSanitizer off; LeakSuppressions is a file in its
+	// suppression format.
+	NoLeaks          bool
+	LeakSuppressions string
+	// LogDir is an existing, empty folder that receives the logs.
+	LogDir string
+
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+}
+
+// Result is how a command ended and what its processes logged.
+type Result struct {
+	// Args is what was run, with the program's path resolved.
+	Args []string
+	// ExitStatus is the command's own, 128+n where signal n ended it.
+	ExitStatus int
+	Signal     string
+	// Logs are the paths of the logs, by process ID.
+	Logs []string
+}
+
+// Run runs the command and waits for it. While it runs, interrupts from the
+// terminal are the command's business; SIGTERM and SIGHUP are passed on.
+// An error means that it could not be started.
+func Run(ctx context.Context, c Command) (*Result, error) {
+	if len(c.Args) == 0 {
+		return nil, errors.New("no command given")
+	}
+	program, err := resolveProgram(ctx, c.Args[0])
+	if err != nil {
+		return nil, err
+	}
+	preload := ""
+	if c.Runtime != "" || !bringsRuntime(program) {
+		if preload, err = c.preload(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if c.LeakSuppressions != "" {
+		if c.LeakSuppressions, err = existing(c.LeakSuppressions); err != nil {
+			return nil, fmt.Errorf("leak suppressions: %w", err)
+		}
+	}
+	logDir, err := filepath.Abs(c.LogDir)
+	if err != nil {
+		return nil, err
+	}
+	args := append([]string{program}, c.Args[1:]...)
+	command := exec.Command(program, c.Args[1:]...)
+	command.Env = c.environment(c.Env, preload, filepath.Join(logDir, "log"))
+	command.Stdin, command.Stdout, command.Stderr = c.Stdin, c.Stdout, c.Stderr
+	state, err := wait(ctx, command)
+	if err != nil {
+		return nil, fmt.Errorf("running %s: %w", program, err)
+	}
+	result := &Result{Args: args, ExitStatus: state.ExitCode()}
+	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		result.ExitStatus = 128 + int(status.Signal())
+		result.Signal = status.Signal().String()
+	}
+	result.Logs, err = logs(logDir)
+	return result, err
+}
+
+func (c *Command) preload(ctx context.Context) (string, error) {
+	if c.Runtime != "" {
+		path, err := existing(c.Runtime)
+		if err != nil {
+			return "", fmt.Errorf("ASan runtime: %w", err)
+		}
+		return path, CheckRuntime(path)
+	}
+	return FindRuntime(ctx)
+}
+
+func existing(path string) (string, error) {
+	if _, err := os.Stat(path); err != nil {
+		return "", err
+	}
+	return filepath.Abs(path)
+}
+
+// wait runs command to its end. It does not die of the terminal's interrupt,
+// which the command gets as well: the report of what it did is still owed.
+func wait(ctx context.Context, command *exec.Cmd) (*os.ProcessState, error) {
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, os.Interrupt, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	if err := command.Start(); err != nil {
+		return nil, err
+	}
+	ended := make(chan struct{})
+	go func() {
+		done := ctx.Done()
+		for {
+			select {
+			case received := <-signals:
+				if received == syscall.SIGTERM || received == syscall.SIGHUP {
+					_ = command.Process.Signal(received) // it may have ended already
+				}
+			case <-done:
+				_ = command.Process.Kill()
+				done = nil
+			case <-ended:
+				return
+			}
+		}
+	}()
+	err := command.Wait()
+	close(ended)
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) && command.ProcessState == nil {
+		return nil, err
+	}
+	return command.ProcessState, nil
+}
+
+// resolveProgram finds the program. A pyenv shim is a script that would run
+// under the sanitizers itself before it gets to Python, so what it stands for
+// is run in its place.
+func resolveProgram(ctx context.Context, name string) (string, error) {
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return "", fmt.Errorf("%w (is it on PATH?)", err)
+	}
+	if filepath.Base(filepath.Dir(path)) != "shims" {
+		return path, nil
+	}
+	pyenv, err := exec.LookPath("pyenv")
+	if err != nil {
+		return path, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, pyenv, "which", filepath.Base(path)).Output()
+	if target := strings.TrimSpace(string(out)); err == nil && filepath.IsAbs(target) {
+		return target, nil
+	}
+	return path, nil
+}
+
+// logs lists the files that the runtimes wrote: log.PID.
+func logs(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	type log struct {
+		pid  int
+		path string
+	}
+	var found []log
+	for _, entry := range entries {
+		pid, err := strconv.Atoi(strings.TrimPrefix(entry.Name(), "log."))
+		if err != nil || !entry.Type().IsRegular() {
+			continue
+		}
+		found = append(found, log{pid, filepath.Join(dir, entry.Name())})
+	}
+	sort.Slice(found, func(i, j int) bool { return found[i].pid < found[j].pid })
+	paths := make([]string, len(found))
+	for i, log := range found {
+		paths[i] = log.path
+	}
+	return paths, nil
+}

@@ -1,0 +1,108 @@
+package sanitizer
+
+import (
+	"context"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// RuntimeEnv names the environment variable that overrides the search of
+// FindRuntime.
+const RuntimeEnv = "FFIKIT_ASAN_RUNTIME"
+
+// compilers are asked for their runtime in this order. 19 comes first since
+// it is the version that the project tests with.
+var compilers = []string{"clang-19", "clang", "clang-22", "clang-21", "clang-20", "clang-18", "clang-17", "clang-16"}
+
+// FindRuntime gives the path of clang's shared ASan runtime: what RuntimeEnv
+// names, or what the first clang on PATH reports.
+func FindRuntime(ctx context.Context) (string, error) {
+	if path := os.Getenv(RuntimeEnv); path != "" {
+		return path, CheckRuntime(path)
+	}
+	name := "libclang_rt.asan-" + machine() + ".so"
+	var tried []string
+	for _, compiler := range compilers {
+		path, err := runtimeOf(ctx, compiler, name)
+		if err == nil {
+			return path, nil
+		}
+		if !errors.Is(err, exec.ErrNotFound) {
+			tried = append(tried, err.Error())
+		}
+	}
+	if len(tried) == 0 {
+		return "", fmt.Errorf("no clang on PATH: install clang-19 and libclang-rt-19-dev, or name the runtime by --runtime or %s", RuntimeEnv)
+	}
+	return "", fmt.Errorf("no shared ASan runtime (%s): install libclang-rt-19-dev, or name the runtime by --runtime or %s", strings.Join(tried, "; "), RuntimeEnv)
+}
+
+// CheckRuntime says what is wrong with path as a runtime to preload.
+func CheckRuntime(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("ASan runtime: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("ASan runtime %s: not a regular file", path)
+	}
+	return nil
+}
+
+// runtimeOf asks one compiler. clang answers with the bare name where it does
+// not have the file.
+func runtimeOf(ctx context.Context, compiler, name string) (string, error) {
+	program, err := exec.LookPath(compiler)
+	if err != nil {
+		return "", exec.ErrNotFound
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, program, "-print-file-name="+name).Output()
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", program, err)
+	}
+	path := strings.TrimSpace(string(out))
+	if !filepath.IsAbs(path) {
+		return "", fmt.Errorf("%s has no %s", program, name)
+	}
+	return path, CheckRuntime(path)
+}
+
+// machine is the architecture as LLVM's runtime names spell it.
+func machine() string {
+	if runtime.GOARCH == "arm64" {
+		return "aarch64"
+	}
+	return "x86_64"
+}
+
+// bringsRuntime tells whether the executable at path loads or contains an
+// ASan runtime by itself, so that a second one must not be preloaded.
+func bringsRuntime(path string) bool {
+	file, err := elf.Open(path)
+	if err != nil {
+		return false // a script: its interpreter is asked by nobody, and gets the preload
+	}
+	defer file.Close()
+	libraries, _ := file.ImportedLibraries()
+	for _, library := range libraries {
+		if strings.HasPrefix(library, "libasan.so") || strings.HasPrefix(library, "libclang_rt.asan") {
+			return true
+		}
+	}
+	symbols, _ := file.DynamicSymbols()
+	for _, symbol := range symbols {
+		if symbol.Name == "__asan_init" && symbol.Section != elf.SHN_UNDEF {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	ffikit "github.com/ffikit/ffikit/go"
+	"github.com/ffikit/ffikit/go/merge"
+	"github.com/ffikit/ffikit/go/model"
+	"github.com/ffikit/ffikit/go/normalize"
+	"github.com/ffikit/ffikit/go/render"
+	"github.com/ffikit/ffikit/go/symbolize"
+)
+
+// reportFlags are the flags of all verbs that show reports.
+type reportFlags struct {
+	json       bool
+	allFrames  bool
+	exitZero   bool
+	color      string
+	sourceRoot string
+	pathMap    []string
+	debugDirs  []string
+}
+
+func (f *reportFlags) register(command *cobra.Command) {
+	flags := command.Flags()
+	flags.BoolVar(&f.json, "json", false, "print JSON (schema ffikit.report/1)")
+	flags.BoolVar(&f.allFrames, "all-frames", false, "unfold the frames of languages' own machinery")
+	flags.BoolVar(&f.exitZero, "exit-zero", false, "exit 0 also when there are findings")
+	flags.StringVar(&f.color, "color", "auto", "colours: auto, always or never (NO_COLOR is honoured)")
+	flags.StringVar(&f.sourceRoot, "source-root", "", "folder of your own sources: blame looks there first, excerpts come from there")
+	flags.StringArrayVar(&f.pathMap, "path-map", nil, "replace the path prefix FROM by TO everywhere, as FROM=TO; may be repeated")
+	flags.StringArrayVar(&f.debugDirs, "debug-dir", nil, "look for separate debug files here (default /usr/lib/debug); may be repeated")
+	must(command.MarkFlagDirname("source-root"))
+	must(command.MarkFlagDirname("debug-dir"))
+}
+
+// must is for calls that fail only when a flag is named wrong in this program.
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// mappings reads the FROM=TO of --path-map.
+func (f *reportFlags) mappings() ([]normalize.PathMapping, error) {
+	var mappings []normalize.PathMapping
+	for _, text := range f.pathMap {
+		from, to, ok := strings.Cut(text, "=")
+		if !ok || from == "" {
+			return nil, usageError("--path-map %q: want FROM=TO", text)
+		}
+		mappings = append(mappings, normalize.PathMapping{From: from, To: to})
+	}
+	return mappings, nil
+}
+
+// root is the source root as an absolute path; empty where none was named.
+func (f *reportFlags) root() (string, error) {
+	if f.sourceRoot == "" {
+		return "", nil
+	}
+	info, err := os.Stat(f.sourceRoot)
+	if err != nil {
+		return "", usageError("--source-root: %w", err)
+	}
+	if !info.IsDir() {
+		return "", usageError("--source-root %s: not a folder", f.sourceRoot)
+	}
+	return filepath.Abs(f.sourceRoot)
+}
+
+// options puts the flags into the terms of ffikit.Read.
+func (f *reportFlags) options(trustPaths bool) (ffikit.Options, error) {
+	mappings, err := f.mappings()
+	if err != nil {
+		return ffikit.Options{}, err
+	}
+	root, err := f.root()
+	return ffikit.Options{
+		Symbolize: symbolize.Options{TrustPaths: trustPaths, DebugDirs: f.debugDirs},
+		Normalize: normalize.Options{PathMap: mappings},
+		Merge:     merge.Options{SourceRoot: root},
+	}, err
+}
+
+// colored decides on colours for w.
+func (f *reportFlags) colored(w io.Writer) (bool, error) {
+	switch f.color {
+	case "always":
+		return true, nil
+	case "never":
+		return false, nil
+	case "auto":
+		file, ok := w.(*os.File)
+		return ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(file.Fd())), nil
+	}
+	return false, usageError("--color %q: want auto, always or never", f.color)
+}
+
+// print writes doc to w as text, or as JSON with --json.
+func (f *reportFlags) print(w io.Writer, doc *render.Document) error {
+	color, err := f.colored(w)
+	if err != nil {
+		return err
+	}
+	buffered := bufio.NewWriter(w)
+	if f.json {
+		err = render.JSON(buffered, doc)
+	} else {
+		err = render.Text(buffered, doc, render.TextOptions{Color: color, AllFrames: f.allFrames})
+	}
+	return errors.Join(err, buffered.Flush())
+}
+
+// code is the exit code that a set of reports asks for.
+func (f *reportFlags) code(set *model.ReportSet) int {
+	switch {
+	case len(set.Reports) > 0 && !f.exitZero:
+		return exitFindings
+	case len(set.Reports) == 0 && len(set.Partial) > 0:
+		return exitPartial
+	}
+	return exitClean
+}
+
+// createNew makes a file for output. One that exists is overwritten only by
+// force.
+func createNew(path string, force bool) (*os.File, error) {
+	mode := os.O_WRONLY | os.O_CREATE | os.O_EXCL
+	if force {
+		mode = os.O_WRONLY | os.O_CREATE | os.O_TRUNC
+	}
+	file, err := os.OpenFile(path, mode, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("%s exists: remove it, or say --force", path)
+	}
+	return file, err
+}

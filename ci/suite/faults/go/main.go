@@ -1,0 +1,111 @@
+// Command service is the Go part of the record program: a c-shared library
+// that Python loads, over the C record store.
+package main
+
+/*
+#cgo CFLAGS: -I${SRCDIR}/../c
+#cgo LDFLAGS: -lstore
+#include "store.h"
+
+static int add_lengths(int a, int b) {
+  return a + b; // blame: overflow_in_preamble
+}
+*/
+import "C"
+
+import (
+	"fmt"
+	"os"
+	"unsafe"
+)
+
+// window is a record's payload as Go sees it. T is the unit it is read in.
+type window[T any] struct{ units []T }
+
+//go:noinline
+func (w *window[T]) at(index int) T {
+	return w.units[index] // blame: slice_overrun
+}
+
+// firstByte is small enough to be inlined.
+func firstByte(payload []byte) byte {
+	return payload[0] // blame: use_after_free clean_round_trip.canary
+}
+
+func payloadOf(record *C.store_record, length C.size_t) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(C.store_record_payload(record))), int(length))
+}
+
+//export ServiceDeliver
+func ServiceDeliver(record *C.store_record, length C.size_t) C.int {
+	payload := payloadOf(record, length)
+	C.store_route(record)
+	// A handler that took the record over owns it now.
+	return C.int(firstByte(payload))
+}
+
+//export ServicePeek
+func ServicePeek(record *C.store_record, claimed, index C.size_t) C.int {
+	w := &window[byte]{payloadOf(record, claimed)}
+	read := func(i int) byte { return w.at(i) }
+	return C.int(read(int(index)))
+}
+
+//export ServiceChecksum
+func ServiceChecksum(bytes *C.uint8_t, length C.size_t) C.uint32_t {
+	return checksum(bytes, length)
+}
+
+//go:noinline
+func checksum(bytes *C.uint8_t, length C.size_t) C.uint32_t {
+	return C.store_checksum(bytes, length)
+}
+
+//export ServiceJournal
+func ServiceJournal(length C.size_t) { journal(length) }
+
+//go:noinline
+func journal(length C.size_t) { C.store_journal_note(length) }
+
+//export ServiceTally
+func ServiceTally(a, b C.int) C.int { return C.add_lengths(a, b) }
+
+//export ServiceHeadLength
+func ServiceHeadLength(queue *C.store_queue) C.size_t { return headLength(queue) }
+
+//go:noinline
+func headLength(queue *C.store_queue) C.size_t { return C.store_head_length(queue) }
+
+//export ServiceTotalLength
+func ServiceTotalLength(queue *C.store_queue) C.size_t { return C.store_total_length(queue) }
+
+// backlog holds C records that nothing but Go memory points to.
+var backlog []*pending
+
+type pending struct{ record *C.store_record }
+
+//export ServiceHold
+func ServiceHold(length C.size_t) {
+	backlog = append(backlog, &pending{C.store_record_new(length)})
+}
+
+type subscriber struct{ name string }
+
+//go:noinline
+func greet(s *subscriber) int { return len(s.name) } // panic: nil_in_go
+
+//export ServiceGreetRecovered
+func ServiceGreetRecovered() (status C.int) {
+	defer func() {
+		if r := recover(); r != nil {
+			fmt.Fprintln(os.Stderr, "service: recovered:", r)
+			status = 7
+		}
+	}()
+	return C.int(greet(nil))
+}
+
+//export ServiceGreet
+func ServiceGreet() C.int { return C.int(greet(nil)) }
+
+func main() {}

@@ -1,0 +1,57 @@
+//! Inspector: records as seen from Python through PyO3.
+use pyo3::prelude::*;
+
+extern "C" {
+    fn store_record_new(length: usize) -> *mut u8;
+    fn store_checksum(bytes: *const u8, length: usize) -> u32;
+    fn intake_expire(record: *mut u8) -> i32;
+    fn intake_fields(count: usize) -> *const u8;
+    fn intake_fields_owned(count: usize) -> *mut u8;
+    fn intake_fields_release(fields: *mut u8, count: usize);
+    fn ServicePeek(record: *mut u8, claimed: usize, index: usize) -> i32;
+}
+
+fn read_field(fields: *const u8, index: usize) -> u8 {
+    unsafe { *fields.add(index) } // blame: dangling_vec_in_pyo3
+}
+
+#[pyfunction]
+fn first_field(count: usize) -> u8 {
+    let fields = unsafe { intake_fields(count) };
+    read_field(fields, 0)
+}
+
+#[pyfunction]
+fn new_record(length: usize) -> usize {
+    unsafe { store_record_new(length) as usize }
+}
+
+#[pyfunction]
+fn expire(record: usize) {
+    unsafe { intake_expire(record as *mut u8) };
+}
+
+#[pyfunction]
+fn peek(record: usize, claimed: usize, index: usize) -> i32 {
+    unsafe { ServicePeek(record as *mut u8, claimed, index) }
+}
+
+#[pyfunction]
+fn checksum_fields(count: usize) -> u32 {
+    unsafe {
+        let fields = intake_fields_owned(count);
+        let sum = store_checksum(fields, count);
+        intake_fields_release(fields, count);
+        sum
+    }
+}
+
+#[pymodule]
+fn inspector(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(first_field, module)?)?;
+    module.add_function(wrap_pyfunction!(new_record, module)?)?;
+    module.add_function(wrap_pyfunction!(expire, module)?)?;
+    module.add_function(wrap_pyfunction!(peek, module)?)?;
+    module.add_function(wrap_pyfunction!(checksum_fields, module)?)?;
+    Ok(())
+}

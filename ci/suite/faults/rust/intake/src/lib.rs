@@ -1,0 +1,88 @@
+//! Intake: the Rust part of the record program. It parses records, and takes
+//! over those that expired.
+#![allow(clippy::missing_safety_doc)]
+
+use std::ffi::c_void;
+
+mod allocator;
+
+#[global_allocator]
+static SANITIZER: allocator::SanitizerAllocator = allocator::SanitizerAllocator;
+
+extern "C" {
+    fn free(pointer: *mut c_void);
+}
+
+/// `store_record` of the C store.
+#[repr(C)]
+pub struct Record {
+    length: usize,
+    payload: [u8; 0],
+}
+
+mod expiry {
+    use super::{c_void, free, Record};
+
+    /// Owns a record of the C store and gives it back to C's allocator.
+    pub struct Expired(pub *mut Record);
+
+    impl Drop for Expired {
+        fn drop(&mut self) {
+            unsafe { free(self.0 as *mut c_void) } // free: use_after_free double_free pyo3_use_after_free clean_round_trip.canary
+        }
+    }
+}
+
+/// Handler for the store: takes over every record and drops it.
+#[no_mangle]
+pub unsafe extern "C" fn intake_expire(record: *mut Record) -> i32 {
+    drop(expiry::Expired(record));
+    1
+}
+
+/// A record's fields, decoded into memory of Rust.
+pub struct Fields<T> {
+    values: Vec<T>,
+}
+
+impl<T: Copy> Fields<T> {
+    #[inline(never)]
+    fn decode(count: usize, value: T) -> Self {
+        let mut values = Vec::with_capacity(count); // allocation: dangling_vec_in_c dangling_vec_in_pyo3
+        values.resize(count, value);
+        Fields { values }
+    }
+
+    fn first(&self) -> *const T {
+        self.values.as_ptr()
+    }
+}
+
+/// The fields of a record, as a pointer. They are dropped on return: the
+/// pointer dangles.
+#[no_mangle]
+#[inline(never)]
+pub extern "C" fn intake_fields(count: usize) -> *const u8 {
+    let fields = Fields::<u8>::decode(count, 42);
+    fields.first()
+} // free: dangling_vec_in_c dangling_vec_in_pyo3
+
+/// Takes `length` bytes over as a vector, as if Rust had allocated them.
+#[no_mangle]
+pub unsafe extern "C" fn intake_adopt(bytes: *mut u8, length: usize) -> u32 {
+    let adopted = Vec::from_raw_parts(bytes, length, length);
+    let sum = adopted.iter().map(|byte| u32::from(*byte)).sum();
+    drop(adopted); // blame: allocator_mismatch
+    sum
+}
+
+/// Fields that the caller owns until `intake_fields_release`.
+#[no_mangle]
+pub extern "C" fn intake_fields_owned(count: usize) -> *mut u8 {
+    Box::into_raw(vec![42u8; count].into_boxed_slice()) as *mut u8
+}
+
+#[no_mangle]
+pub unsafe extern "C" fn intake_fields_release(fields: *mut u8, count: usize) {
+    drop(Box::from_raw(std::ptr::slice_from_raw_parts_mut(fields, count)));
+}

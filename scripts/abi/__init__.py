@@ -1,0 +1,1 @@
+"""What scripts/abigen is made of: header (reads and judges), outputs (writes)."""

@@ -1,0 +1,33 @@
+// Package object reads ELF object files: identity (build ID, machine),
+// segments, sections, symbol tables, what the dynamic loader is told, and
+// where the separate debug file lies.
+//
+// A path enters, values and copies of sections leave. Every file is taken for
+// hostile: only regular files are opened (no FIFO can block, no device can be
+// touched), contents are read by pread so that a file that shrinks meanwhile
+// is an error and not a SIGBUS, and no count, offset or size from the file is
+// used before it was checked against the file's own length and the limits
+// below. PE, Mach-O, archives and core files are refused by name.
+//
+// The layouts are those of the System V gABI, chapters 4 and 5, as glibc's
+// elf.h numbers them.
+package object
+
+// Limits on what one file may make us hold in memory. Each is several times
+// what the largest known programs need.
+const (
+	maxSections         = 1 << 18
+	maxSegments         = 1 << 12
+	maxSectionBytes     = 1 << 30
+	maxSectionNamesByte = 16 << 20
+	maxSymbols          = 1 << 23
+	maxNotesBytes       = 1 << 16
+	maxDynamicEntries   = 1 << 16
+	maxNameBytes        = 1 << 16
+	maxCommentBytes     = 1 << 16
+
+	// deflate cannot expand more than 1032 times (RFC 1951: 258 bytes from
+	// two bits), and no debug section that zstd wrote comes near it.
+	maxExpansion      = 1032
+	expansionSlackLen = 1 << 16
+)

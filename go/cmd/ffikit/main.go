@@ -80,6 +80,6 @@ found nothing.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newSymbolize(), newSanitize(), newVersion(), newManual())
+	root.AddCommand(newSymbolize(), newSanitize(), newExplain(), newVersion(), newManual())
 	return root
 }

@@ -1,0 +1,60 @@
+package handbook
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestPagesAreWhole(t *testing.T) {
+	pages := Pages()
+	require.NotEmpty(t, pages)
+	for _, page := range pages {
+		t.Run(page.Name, func(t *testing.T) {
+			assert.NotEmpty(t, page.Summary)
+			assert.NotEmpty(t, page.Shows)
+			for _, heading := range []string{"\n## Faulty\n", "\n## Mended\n"} {
+				assert.Contains(t, page.Text, heading)
+			}
+			variants := map[Variant]int{}
+			for _, sample := range page.Samples {
+				variants[sample.Variant]++
+			}
+			assert.Positive(t, variants[Faulty], "a page shows faulty code")
+			assert.Positive(t, variants[Mended], "a page shows mended code")
+		})
+	}
+}
+
+func TestFind(t *testing.T) {
+	for topic, want := range map[string]string{
+		"dangling-vec": "dangling-vec", "heap-use-after-free": "heap-use-after-free",
+		"SEGV": "segv", "segv": "segv", "indirect-leak": "direct-leak",
+		"new-delete-type-mismatch": "alloc-dealloc-mismatch",
+	} {
+		page, ok := Find(topic)
+		require.True(t, ok, topic)
+		assert.Equal(t, want, page.Name)
+	}
+	_, ok := Find("no-such-topic")
+	assert.False(t, ok)
+}
+
+func TestParseRefuses(t *testing.T) {
+	const head = "<!-- kinds: shows: x -->\n# Title\n\nSummary.\n\n"
+	for name, text := range map[string]string{
+		"no comment":      "# Title\n\nSummary.\n\nText.\n",
+		"no title":        "<!-- kinds: shows: x -->\nSummary.\n\nText.\n\nMore.\n",
+		"unknown variant": head + "```c broken main.c\n```\n",
+		"open fence":      head + "```c faulty main.c\nint main;\n",
+	} {
+		_, err := parse("page", text)
+		assert.Error(t, err, name)
+	}
+	page, err := parse("page", head+"```c faulty main.c\nint main;\n```\n\n```text\nnot a sample\n```\n")
+	require.NoError(t, err)
+	assert.Equal(t, []Sample{{"c", Faulty, "main.c", "int main;\n"}}, page.Samples)
+	assert.True(t, strings.HasPrefix(page.Text, "# Title"))
+}

@@ -1,0 +1,163 @@
+package handbook
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// program builds and runs one variant of a page's code, in a folder of its
+// own, with the recipe of the page "flags".
+type program struct {
+	t      *testing.T
+	dir    string
+	ffikit string
+}
+
+const cFlags = "-g -O1 -fPIC -fsanitize=address,undefined -fno-omit-frame-pointer -fno-optimize-sibling-calls -shared-libasan"
+
+// TestSamples builds and runs all pages' code: the faulty code must give the
+// finding that its page is about, at the line that its comment marks; the
+// mended code must give none.
+func TestSamples(t *testing.T) {
+	command := buildCommand(t)
+	for _, page := range Pages() {
+		if strings.HasPrefix(page.Shows, "doctor:") {
+			continue // a page about building, not about running: tested beside package doctor
+		}
+		t.Run(page.Name, func(t *testing.T) {
+			t.Parallel()
+			faulty := &program{t, t.TempDir(), command}
+			document, status := faulty.run(page, Faulty)
+			require.Len(t, document.Reports, 1, "findings of the faulty code")
+			report := document.Reports[0]
+			assert.Equal(t, page.Shows, report.Kind)
+			assert.Equal(t, 1, status)
+			require.NotNil(t, report.Blame)
+			blamed := report.Stacks[report.Blame.Stack].Frames[report.Blame.Frame]
+			file, line := marked(t, page)
+			assert.Equal(t, file, filepath.Base(blamed.File))
+			assert.Equal(t, line, blamed.Line)
+
+			mended := &program{t, t.TempDir(), command}
+			document, status = mended.run(page, Mended)
+			assert.Empty(t, document.Reports, "findings of the mended code")
+			assert.Equal(t, 0, status)
+		})
+	}
+}
+
+// marked finds the comment that marks the line to be blamed.
+func marked(t *testing.T, page Page) (file string, line int) {
+	t.Helper()
+	for _, sample := range page.Samples {
+		for i, text := range strings.Split(sample.Text, "\n") {
+			if sample.Variant == Faulty && (strings.HasSuffix(text, "// blamed") || strings.HasSuffix(text, "/* blamed */")) {
+				require.Empty(t, file, "one line is marked")
+				file, line = sample.File, i+1
+			}
+		}
+	}
+	require.NotEmpty(t, file, "a line is marked")
+	return file, line
+}
+
+type document struct {
+	Reports []struct {
+		Kind   string
+		Stacks []struct {
+			Frames []struct {
+				File string
+				Line int
+			}
+		}
+		Blame *struct{ Stack, Frame int }
+	}
+}
+
+func (p *program) run(page Page, variant Variant) (document, int) {
+	p.t.Helper()
+	byLanguage := map[string][]string{}
+	for _, sample := range page.Samples {
+		if sample.Variant == variant {
+			require.NoError(p.t, os.WriteFile(filepath.Join(p.dir, sample.File), []byte(sample.Text), 0o644))
+			byLanguage[sample.Language] = append(byLanguage[sample.Language], sample.File)
+		}
+	}
+	argv := p.build(byLanguage)
+	args := append([]string{"sanitize", "--json", "--source-root", p.dir, "--"}, argv...)
+	command := exec.Command(p.ffikit, args...)
+	command.Dir = p.dir
+	var stdout, stderr bytes.Buffer
+	command.Stdout, command.Stderr = &stdout, &stderr
+	watchdog := time.AfterFunc(2*time.Minute, func() { _ = command.Process.Kill() })
+	defer watchdog.Stop()
+	_ = command.Run() // findings and faults end it with a status, looked at below
+	var read document
+	require.NoError(p.t, json.Unmarshal(stdout.Bytes(), &read), "stderr: %s", &stderr)
+	return read, command.ProcessState.ExitCode()
+}
+
+// build gives the command line of the program that it built.
+func (p *program) build(byLanguage map[string][]string) []string {
+	switch {
+	case byLanguage["go"] != nil:
+		p.exec([]string{"CC=clang-19", "CGO_ENABLED=1", "GOFLAGS=-mod=mod", "CGO_CFLAGS=-g -O1 -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize=function,vptr",
+			"CGO_LDFLAGS=-g -fsanitize=address,undefined -shared-libasan"}, "go", "build", "-asan", "-o", "app", "main.go")
+		return []string{filepath.Join(p.dir, "app")}
+	case byLanguage["python"] != nil:
+		for _, source := range byLanguage["c"] {
+			p.exec(nil, "clang-19", append(strings.Fields(cFlags), "-shared", source, "-o", "lib"+strings.TrimSuffix(source, ".c")+".so")...)
+		}
+		return []string{"python3", filepath.Join(p.dir, "main.py")}
+	case byLanguage["rust"] != nil:
+		p.rustLibrary(byLanguage["rust"][0])
+		p.exec(nil, "clang-19", append(strings.Fields(cFlags), "main.c", "-o", "app", "-L.", "-llibrary", "-Wl,-rpath,$ORIGIN")...)
+		return []string{filepath.Join(p.dir, "app")}
+	}
+	require.Fail(p.t, "no way to build this page's code")
+	return nil
+}
+
+// rustLibrary builds liblibrary.so of one source file, with a package around
+// it so that it can use ffikit-barrier.
+func (p *program) rustLibrary(source string) {
+	barrier, err := filepath.Abs("../../rust/ffikit-barrier")
+	require.NoError(p.t, err)
+	manifest := "[package]\nname = \"library\"\nversion = \"0.0.0\"\nedition = \"2021\"\n\n[lib]\npath = \"" + source +
+		"\"\ncrate-type = [\"cdylib\"]\n\n[dependencies]\nffikit-barrier = { path = \"" + barrier + "\" }\n\n[workspace]\n"
+	require.NoError(p.t, os.WriteFile(filepath.Join(p.dir, "Cargo.toml"), []byte(manifest), 0o644))
+	const target = "x86_64-unknown-linux-gnu"
+	p.exec([]string{"RUSTC_BOOTSTRAP=1", "CARGO_TARGET_DIR=" + filepath.Join(p.dir, "target"),
+		"RUSTFLAGS=-Zsanitizer=address -Zexternal-clangrt -Cdwarf-version=5 -Cforce-frame-pointers=yes -Cdebuginfo=2 -Clinker=clang-19"},
+		"cargo", "build", "--quiet", "--offline", "--target", target)
+	require.NoError(p.t, os.Rename(filepath.Join(p.dir, "target", target, "debug", "liblibrary.so"), filepath.Join(p.dir, "liblibrary.so")))
+}
+
+func (p *program) exec(env []string, name string, args ...string) {
+	p.t.Helper()
+	command := exec.Command(name, args...)
+	command.Dir = p.dir
+	command.Env = append(os.Environ(), env...)
+	out, err := command.CombinedOutput()
+	require.NoError(p.t, err, "%s", out)
+}
+
+// buildCommand builds ffikit itself.
+func buildCommand(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "ffikit")
+	command := exec.Command("go", "build", "-o", path, "../cmd/ffikit")
+	command.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := command.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return path
+}

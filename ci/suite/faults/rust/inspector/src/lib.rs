@@ -1,6 +1,8 @@
 //! Inspector: records as seen from Python through PyO3.
 use pyo3::prelude::*;
 
+ffikit_barrier::sanitizer_allocator!();
+
 extern "C" {
     fn store_record_new(length: usize) -> *mut u8;
     fn store_checksum(bytes: *const u8, length: usize) -> u32;

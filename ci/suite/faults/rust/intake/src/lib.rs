@@ -4,10 +4,7 @@
 
 use std::ffi::c_void;
 
-mod allocator;
-
-#[global_allocator]
-static SANITIZER: allocator::SanitizerAllocator = allocator::SanitizerAllocator;
+ffikit_barrier::sanitizer_allocator!();
 
 extern "C" {
     fn free(pointer: *mut c_void);

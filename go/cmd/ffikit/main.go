@@ -6,6 +6,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -49,7 +50,7 @@ func main() { os.Exit(run(os.Args[1:])) }
 func run(args []string) int {
 	root := newRoot()
 	root.SetArgs(args)
-	err := root.Execute()
+	err := root.ExecuteContext(context.Background())
 	if err == nil {
 		return exitClean
 	}
@@ -80,6 +81,6 @@ found nothing.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newSymbolize(), newSanitize(), newExplain(), newVersion(), newManual())
+	root.AddCommand(newSymbolize(), newSanitize(), newDoctor(), newExplain(), newVersion(), newManual())
 	return root
 }

@@ -66,9 +66,6 @@ func (f *sanitizeFlags) run(ctx context.Context, args []string) error {
 	if f.errorExitCode < 0 || f.errorExitCode > 255 {
 		return usageError("--error-exitcode %d: want 0 to 255", f.errorExitCode)
 	}
-	if ctx == nil {
-		ctx = context.Background()
-	}
 	// The output file is made before the run: its name is wrong now, not
 	// after an hour of tests.
 	var output *os.File

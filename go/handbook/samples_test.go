@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/ffikit/ffikit/go/doctor"
 )
 
 // program builds and runs one variant of a page's code, in a folder of its
@@ -31,7 +33,7 @@ func TestSamples(t *testing.T) {
 	command := buildCommand(t)
 	for _, page := range Pages() {
 		if strings.HasPrefix(page.Shows, "doctor:") {
-			continue // a page about building, not about running: tested beside package doctor
+			continue // a page about building, not about running: TestBuildSamples
 		}
 		t.Run(page.Name, func(t *testing.T) {
 			t.Parallel()
@@ -53,6 +55,38 @@ func TestSamples(t *testing.T) {
 			assert.Equal(t, 0, status)
 		})
 	}
+}
+
+// TestBuildSamples runs the commands of the pages about building: doctor must
+// name the fault in what the faulty ones built, and nothing in the others.
+func TestBuildSamples(t *testing.T) {
+	ran := 0
+	for _, page := range Pages() {
+		check, ok := strings.CutPrefix(page.Shows, "doctor:")
+		if !ok {
+			continue
+		}
+		ran++
+		for variant, want := range map[Variant][]doctor.Check{Faulty: {doctor.Check(check)}, Mended: {}} {
+			p := &program{t: t, dir: t.TempDir()}
+			p.write(page, variant)
+			commands, err := os.ReadFile(filepath.Join(p.dir, "commands"))
+			require.NoError(t, err)
+			for _, line := range strings.Split(strings.TrimSpace(string(commands)), "\n") {
+				words := strings.Fields(line)
+				p.exec(nil, words[0], words[1:]...)
+			}
+			modules, unread := doctor.FindModules([]string{p.dir})
+			require.Empty(t, unread)
+			require.NotEmpty(t, modules)
+			found := []doctor.Check{}
+			for _, finding := range doctor.CheckModules(modules) {
+				found = append(found, finding.Check)
+			}
+			assert.Equal(t, want, found, "%s, %s", page.Name, variant)
+		}
+	}
+	assert.Positive(t, ran)
 }
 
 // marked finds the comment that marks the line to be blamed.
@@ -83,7 +117,9 @@ type document struct {
 	}
 }
 
-func (p *program) run(page Page, variant Variant) (document, int) {
+// write puts the files of one variant into the program's folder, and gives
+// their names by language.
+func (p *program) write(page Page, variant Variant) map[string][]string {
 	p.t.Helper()
 	byLanguage := map[string][]string{}
 	for _, sample := range page.Samples {
@@ -92,7 +128,12 @@ func (p *program) run(page Page, variant Variant) (document, int) {
 			byLanguage[sample.Language] = append(byLanguage[sample.Language], sample.File)
 		}
 	}
-	argv := p.build(byLanguage)
+	return byLanguage
+}
+
+func (p *program) run(page Page, variant Variant) (document, int) {
+	p.t.Helper()
+	argv := p.build(p.write(page, variant))
 	args := append([]string{"sanitize", "--json", "--source-root", p.dir, "--"}, argv...)
 	command := exec.Command(p.ffikit, args...)
 	command.Dir = p.dir

@@ -6,6 +6,7 @@
 package ffikit
 
 import (
+	"fmt"
 	"io"
 
 	"github.com/ffikit/ffikit/go/merge"
@@ -32,25 +33,57 @@ type Log struct {
 
 // Read reads all logs, symbolizes what they hold, and joins equal reports. An
 // error means that a log could not be read to its end; the set then holds
-// what came before.
+// what came before. Memory is bounded by how many different reports and
+// reasons there are (see merge.Options.MaxReports), not by the logs' length.
 func Read(opts Options, logs ...Log) (*model.ReportSet, error) {
 	symbolizer := symbolize.New(opts.Symbolize)
 	defer symbolizer.Close()
 
-	set := &model.ReportSet{}
+	bucketer := merge.NewBucketer(opts.Merge)
+	var partial partialList
+	var readErr error
 	for _, log := range logs {
-		partial, err := report.Read(log.Reader, log.Name, func(r model.Report) error {
-			set.Partial = append(set.Partial, symbolizer.Report(&r)...)
+		unread, err := report.Read(log.Reader, log.Name, func(r model.Report) error {
+			partial.add(symbolizer.Report(&r)...)
 			normalize.Report(&r, opts.Normalize)
-			set.Reports = append(set.Reports, r)
+			bucketer.Add(r)
 			return nil
 		})
-		set.Partial = append(set.Partial, partial...)
+		partial.add(unread...)
 		if err != nil {
-			set.Reports = merge.Reports(set.Reports, opts.Merge)
-			return set, err
+			readErr = err
+			break
 		}
 	}
-	set.Reports = merge.Reports(set.Reports, opts.Merge)
-	return set, nil
+	if n := bucketer.Dropped(); n > 0 {
+		partial.add(model.Partial{Reason: fmt.Sprintf(
+			"%d more reports were left out: %d different ones were met before them; read the logs in parts", n, len(bucketer.Reports()))})
+	}
+	return &model.ReportSet{Reports: bucketer.Reports(), Partial: partial.list}, readErr
+}
+
+// maxPartials bounds how many things that could not be read are told.
+const maxPartials = 10_000
+
+// partialList keeps each thing that could not be read once: a log names the
+// same module in every report.
+type partialList struct {
+	list []model.Partial
+	seen map[model.Partial]bool
+}
+
+func (p *partialList) add(partials ...model.Partial) {
+	for _, partial := range partials {
+		if p.seen[partial] || len(p.list) > maxPartials {
+			continue
+		}
+		if len(p.list) == maxPartials {
+			partial = model.Partial{Reason: fmt.Sprintf("more than %d things could not be read; the rest is not listed", maxPartials)}
+		}
+		if p.seen == nil {
+			p.seen = make(map[model.Partial]bool)
+		}
+		p.seen[partial] = true
+		p.list = append(p.list, partial)
+	}
 }

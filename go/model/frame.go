@@ -48,6 +48,9 @@ type Frame struct {
 	// Runtime marks a language's own machinery: interpreter, cgo glue,
 	// sanitizer interceptors, trampolines. Such frames fold, never vanish.
 	Runtime bool `json:"runtime,omitempty"`
+	// Machinery names whose machinery a Runtime frame is ("CPython", "cgo",
+	// "sanitizer", ...), where that is known.
+	Machinery string `json:"machinery,omitempty"`
 	// Boundary names the change of language on the frame that was entered
 	// across it, caller first: "go>c".
 	Boundary string `json:"boundary,omitempty"`

@@ -1,0 +1,45 @@
+// Package dwarf finds the source lines and the chain of inlined calls of
+// addresses in an object file, from its DWARF debug information, versions 2
+// to 5.
+//
+// An object.File enters, model.Frames leave. Work is lazy by unit: opening
+// reads the unit headers and each unit's own address ranges; the functions and
+// the line program of a unit are read when an address lies in it.
+//
+// Debug information is taken for hostile. No offset, length or count in it is
+// trusted: reads past the end of a section give zeros and an error, loops are
+// bounded by the bytes that they consume, and where the format lets few bytes
+// stand for much work (attributes without bytes, shared range lists, chains of
+// references) a budget of steps is spent. Over it, the error is
+// object.ErrLimit.
+//
+// Not read here: split units (.dwo) and supplementary files (dwz), whose
+// frames have a line but no function of their own, and relocatable objects.
+//
+// Layouts are from the DWARF 5 standard; sections are cited where they are read.
+package dwarf
+
+// Limits on one file's debug information.
+const (
+	maxUnits         = 1 << 21
+	maxSpans         = 1 << 22
+	maxAbbrevAttrs   = 1 << 20
+	maxFunctions     = 1 << 22
+	maxSequences     = 1 << 22
+	maxLineFiles     = 1 << 20
+	maxInlineDepth   = 512
+	maxReferences    = 16
+	maxNameBytes     = 1 << 16
+	maxPathBytes     = 1 << 12
+	maxCandidates    = 16
+	maxBackward      = 64
+	maxCacheBytes    = 64 << 20
+	maxInternedTexts = 1 << 16
+
+	// A step is one attribute, range or file entry. What no section bytes pay
+	// for comes out of this.
+	freeSteps     = 1 << 20
+	stepsPerByte  = 8
+	freeTextBytes = 16 << 20
+	textPerAddr   = 16 << 10
+)

@@ -2,7 +2,6 @@ package sanitizer
 
 import (
 	"context"
-	"debug/elf"
 	"errors"
 	"fmt"
 	"os"
@@ -11,6 +10,8 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"github.com/ffikit/ffikit/go/object"
 )
 
 // RuntimeEnv names the environment variable that overrides the search of
@@ -84,25 +85,26 @@ func machine() string {
 	return "x86_64"
 }
 
-// bringsRuntime tells whether the executable at path loads or contains an
-// ASan runtime by itself, so that a second one must not be preloaded.
+// bringsRuntime tells whether the executable at path has an ASan runtime by
+// itself, so that clang's must not be preloaded: one linked into it, or gcc's,
+// which the loader finds. Clang's shared one it does not find without help.
 func bringsRuntime(path string) bool {
-	file, err := elf.Open(path)
+	file, err := object.Open(path)
 	if err != nil {
-		return false // a script: its interpreter is asked by nobody, and gets the preload
+		return false // a script: its interpreter gets the preload
 	}
 	defer file.Close()
-	libraries, _ := file.ImportedLibraries()
-	for _, library := range libraries {
-		if strings.HasPrefix(library, "libasan.so") || strings.HasPrefix(library, "libclang_rt.asan") {
-			return true
+	if dynamic, _, err := file.Dynamic(); err == nil {
+		for _, library := range dynamic.Needed {
+			if strings.HasPrefix(library, "libasan.so") {
+				return true
+			}
 		}
 	}
-	symbols, _ := file.DynamicSymbols()
-	for _, symbol := range symbols {
-		if symbol.Name == "__asan_init" && symbol.Section != elf.SHN_UNDEF {
-			return true
-		}
-	}
-	return false
+	inside := false
+	err = file.EachSymbol(func(symbol object.Symbol) bool {
+		inside = symbol.Name == "__asan_init" && !symbol.Undefined
+		return !inside
+	})
+	return err == nil && inside
 }

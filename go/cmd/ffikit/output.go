@@ -86,6 +86,9 @@ func (f *reportFlags) options(trustPaths bool) (ffikit.Options, error) {
 	if err != nil {
 		return ffikit.Options{}, err
 	}
+	if _, err := f.colored(os.Stdout); err != nil {
+		return ffikit.Options{}, err
+	}
 	root, err := f.root()
 	return ffikit.Options{
 		Symbolize: symbolize.Options{TrustPaths: trustPaths, DebugDirs: f.debugDirs},

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"ffikit": main})
+}
+
+// TestScripts runs the command as a person does; the scripts are in
+// testdata/script. Beyond testscript's own they know:
+//
+//	exits N ffikit ARG…   the command ends with exit code N
+//	valid-json FILE       the file (or stdout) is one JSON document
+//	line-of MARK FILE VAR sets VAR to the number of the line that holds MARK
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("SANITIZE", "-g -O1 -fsanitize=address,undefined -shared-libasan -fno-omit-frame-pointer -fno-optimize-sibling-calls")
+			env.Setenv("ASAN_OPTIONS", "")
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits, "valid-json": validJSON, "line-of": lineOf,
+		},
+	})
+}
+
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits N COMMAND ARG…")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+func validJSON(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: valid-json FILE")
+	}
+	var document map[string]any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &document))
+	if document["schema"] == nil {
+		ts.Fatalf("no schema in the document")
+	}
+}
+
+func lineOf(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: line-of MARK FILE VAR")
+	}
+	for i, line := range strings.Split(ts.ReadFile(args[1]), "\n") {
+		if strings.Contains(line, args[0]) {
+			ts.Setenv(args[2], strconv.Itoa(i+1))
+			return
+		}
+	}
+	ts.Fatalf("no line of %s holds %q", args[1], args[0])
+}
+
+// The tests need real compilers; that they are there is part of the test.
+func TestToolsAreHere(t *testing.T) {
+	for _, tool := range []string{"clang-19", "gcc"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Errorf("%v: run scripts/bootstrap", err)
+		}
+	}
+	if _, err := os.Stat("testdata/script"); err != nil {
+		t.Error(err)
+	}
+}

@@ -72,7 +72,7 @@ def test_lint_sees_what_it_is_for(scratch: Scratch) -> None:
     assert done.stdout.splitlines()[-1] == f"lint: {len(checks)} passed, 0 failed", done.stdout
 
     bad = {
-        "a.go": "package a\nfunc  f( ) { \n\tg()\n" + "\tg()\n" * 80 + "}\n",
+        "a.go": "package a\nfunc f( ) { \n\tg()\n" + "\tg()\n" * 80 + "}\n",
         "a": "#!/usr/bin/env bash\necho $1\n",
         "a.md": "See /" + "root/x.   \n",
         "a.c": "int f(void){return 0;}\n",

@@ -72,8 +72,8 @@ static void impossible_lengths_are_refused(void) {
                 FFIKIT_ERR_ARGUMENT, "path_len_bytes is larger than");
     CHECK_FAILS(ffikit_symbolizer_resolve(s, "/x", 2, &asked, impossible[i], &frames, &error), &error,
                 FFIKIT_ERR_ARGUMENT, "virt_addrs_count is larger than");
-    CHECK_FAILS(ffikit_report_parse((const uint8_t *)"a", impossible[i], NULL, &r, &error), &error,
-                FFIKIT_ERR_ARGUMENT, "log_len_bytes is larger than");
+    CHECK_FAILS(ffikit_report_parse((const uint8_t *)"a", impossible[i], NULL, &r, &error), &error, FFIKIT_ERR_ARGUMENT,
+                "log_len_bytes is larger than");
   }
   ffikit_symbolizer_free(s);
 }
@@ -89,8 +89,8 @@ static void more_than_is_allowed_is_refused_unread(void) {
   CHECK_FAILS(ffikit_demangle("a", 1 << 30, &string, &error), &error, FFIKIT_ERR_LIMIT, "bytes");
   CHECK_FAILS(ffikit_symbolizer_resolve(s, "/x", 1 << 30, &asked, 1, &frames, &error), &error, FFIKIT_ERR_LIMIT,
               "path");
-  CHECK_FAILS(ffikit_symbolizer_resolve(s, "/x", 2, &asked, (1 << 22) + 1, &frames, &error), &error,
-              FFIKIT_ERR_LIMIT, "addresses");
+  CHECK_FAILS(ffikit_symbolizer_resolve(s, "/x", 2, &asked, (1 << 22) + 1, &frames, &error), &error, FFIKIT_ERR_LIMIT,
+              "addresses");
   CHECK_FAILS(ffikit_report_parse((const uint8_t *)"a", ((size_t)1 << 30) + 1, NULL, &r, &error), &error,
               FFIKIT_ERR_LIMIT, "log");
   ffikit_symbolizer_free(s);

@@ -13,8 +13,7 @@
 #include <ffikit/ffikit.h>
 
 /** Fails the running test, says where and what, and goes on. */
-#define CHECK(condition)                                                                                               \
-  ((condition) ? (void)check_passed() : check_failed(__FILE__, __LINE__, "%s", #condition))
+#define CHECK(condition) ((condition) ? (void)check_passed() : check_failed(__FILE__, __LINE__, "%s", #condition))
 /** Both integers are equal; shows them where they are not. */
 #define CHECK_INT(got, want)                                                                                           \
   (check_equal((intmax_t)(got), (intmax_t)(want))                                                                      \

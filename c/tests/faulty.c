@@ -7,15 +7,15 @@ static int read_after_free(void) {
   char *block = malloc(24);
   if (block == NULL)
     return 1;
-  free(block);         /* marker: freed here */
-  return block[3];     /* marker: read after free */
+  free(block);     /* marker: freed here */
+  return block[3]; /* marker: read after free */
 }
 
 static int write_past_end(size_t size) {
   char *block = malloc(size);
   if (block == NULL)
     return 1;
-  block[size] = 'x';   /* marker: written past the end */
+  block[size] = 'x'; /* marker: written past the end */
   int first = block[0];
   free(block);
   return first;

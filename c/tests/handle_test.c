@@ -15,8 +15,7 @@ static ffikit_symbolizer symbolizer(void) {
 static ffikit_status resolve_self(ffikit_symbolizer self, ffikit_error **err_out) {
   uint64_t asked = self_virt_addr((const void *)(uintptr_t)&self_virt_addr);
   ffikit_frames *frames = NULL;
-  ffikit_status status =
-      ffikit_symbolizer_resolve(self, self_path(), strlen(self_path()), &asked, 1, &frames, err_out);
+  ffikit_status status = ffikit_symbolizer_resolve(self, self_path(), strlen(self_path()), &asked, 1, &frames, err_out);
   CHECK((status == FFIKIT_OK) == (frames != NULL));
   if (frames != NULL)
     CHECK(ffikit_frames_len(frames) > 0);

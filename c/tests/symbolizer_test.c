@@ -14,23 +14,16 @@ typedef struct place {
   uint32_t line;
 } place;
 
-__attribute__((noinline)) static place plain_place(void) {
-  place p;
-  const void *site = self_call_site(); p.line = __LINE__; /* one line, so that both agree */
-  p.virt_addr = self_virt_addr(site);
-  return p;
-}
+/* The call and __LINE__ are on one line, whatever formats the source. */
+#define HERE() ((place){.virt_addr = self_virt_addr(self_call_site()), .line = __LINE__})
 
-static inline __attribute__((always_inline)) place inlined_place(void) {
-  place p;
-  const void *site = self_call_site(); p.line = __LINE__;
-  p.virt_addr = self_virt_addr(site);
-  return p;
-}
+__attribute__((noinline)) static place plain_place(void) { return HERE(); }
+
+static inline __attribute__((always_inline)) place inlined_place(void) { return HERE(); }
 
 __attribute__((noinline)) static place place_with_inlining(uint32_t *outer_line_out) {
-  place p = inlined_place(); *outer_line_out = __LINE__;
-  return p;
+  *outer_line_out = __LINE__ + 1;
+  return inlined_place();
 }
 
 static ffikit_symbolizer make(void) {
@@ -44,9 +37,9 @@ static ffikit_symbolizer make(void) {
 static ffikit_frames *resolve(ffikit_symbolizer self, const uint64_t *virt_addrs, size_t virt_addrs_count) {
   ffikit_frames *frames = NULL;
   ffikit_error *error = NULL;
-  CHECK_OK(ffikit_symbolizer_resolve(self, self_path(), strlen(self_path()), virt_addrs, virt_addrs_count, &frames,
-                                     &error),
-           &error);
+  CHECK_OK(
+      ffikit_symbolizer_resolve(self, self_path(), strlen(self_path()), virt_addrs, virt_addrs_count, &frames, &error),
+      &error);
   return frames;
 }
 
@@ -153,8 +146,8 @@ static void a_truncated_file_is_refused_or_answered_in_part(void) {
 
 static void demangling_reads_each_scheme(void) {
   static const char *const pairs[][2] = {
-      {"_ZN3foo3barEi", "foo::bar(int)"}, /* Itanium; c++filt agrees */
-      {"_RNvCs1234_7mycrate3foo", "mycrate::foo"}, /* Rust v0 */
+      {"_ZN3foo3barEi", "foo::bar(int)"},                                              /* Itanium; c++filt agrees */
+      {"_RNvCs1234_7mycrate3foo", "mycrate::foo"},                                     /* Rust v0 */
       {"_ZN4core3ptr13drop_in_place17h0123456789abcdefE", "core::ptr::drop_in_place"}, /* Rust legacy */
       {"main", "main"},
       {"", ""},

@@ -12,6 +12,7 @@ import re
 import subprocess
 import tempfile
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from pycparser import c_ast, c_generator, c_parser
@@ -258,7 +259,7 @@ def _returns(t: c_ast.Node) -> str:
 def _judge_struct(s: Struct) -> None:
     if s.fields and not s.is_handle and not s.grows:
         raise HeaderError(f"{s.name}: a structure that is no handle begins with size_t struct_size")
-    for before, f in zip([None, *s.fields], s.fields):
+    for before, f in pairwise([None, *s.fields]):
         _judge_name(s.name, f.name)
         if f.name.endswith("_len_bytes") and (not before or before.name + "_len_bytes" != f.name):
             raise HeaderError(f"{s.name}.{f.name}: must follow the pointer that it measures")

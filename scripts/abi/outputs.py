@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
+from typing import Any
 
 from .header import Abi, Function, Param, Struct
 
@@ -51,11 +53,11 @@ def lock(abi: Abi) -> str:
     return json.dumps(document, indent=2) + "\n"
 
 
-def _lock_struct(abi: Abi, s: Struct) -> dict:
+def _lock_struct(abi: Abi, s: Struct) -> dict[str, Any]:
     if not s.fields:
         return {"kind": "opaque"}
     size, offsets = abi.layout(s)
-    fields = [{"declaration": f.text, "offset_bytes": at} for f, at in zip(s.fields, offsets)]
+    fields = [{"declaration": f.text, "offset_bytes": at} for f, at in zip(s.fields, offsets, strict=True)]
     return {"kind": "handle" if s.is_handle else "growing", "size_bytes": size, "fields": fields}
 
 
@@ -85,9 +87,10 @@ def _layout_asserts(abi: Abi) -> str:
         if s.fields and any(s.name in f.declaration for f in abi.functions):
             size, offsets = abi.layout(s)
             lines.append(f'_Static_assert(sizeof({s.name}) == {size}, "{s.name} differs from the lock");')
-            for f, at in zip(s.fields, offsets):
-                lines.append(f"_Static_assert(offsetof({s.name}, {f.name}) == {at}, "
-                             f'"{s.name}.{f.name} differs from the lock");')
+            for f, at in zip(s.fields, offsets, strict=True):
+                lines.append(
+                    f'_Static_assert(offsetof({s.name}, {f.name}) == {at}, "{s.name}.{f.name} differs from the lock");'
+                )
     if not lines:
         return ""
     return "\n#if defined(__LP64__)\n" + "\n".join(lines) + "\n#endif\n"
@@ -115,8 +118,7 @@ def shims(abi: Abi, include: str, constraint: str = "") -> str:
 def _shim(abi: Abi, f: Function) -> str:
     call = f"ffikitgo_{f.name.removeprefix('ffikit_')}"
     if f.role == "destructor":
-        return (f"{f.declaration} {{\n  if (self.bits != 0 && !ffikit_guard_forked())\n"
-                f"    {call}(self);\n}}\n")
+        return f"{f.declaration} {{\n  if (self.bits != 0 && !ffikit_guard_forked())\n    {call}(self);\n}}\n"
     body = f'  if (ffikit_guard_forked())\n    return ffikit_guard_refuse_fork("{f.name}", err_out);\n'
     arguments = []
     for i, p in enumerate(f.params):
@@ -137,24 +139,30 @@ def _options(abi: Abi, f: Function, p: Param) -> str:
     our size."""
     known = f"{p.name}_known"
     text = f"  {p.base} {known};\n"
-    text += _refuse(f, f"!ffikit_guard_known(&{known}, sizeof {known}, {p.name})",
-                    f"{p.name}->struct_size is not the size of a structure that this library knows")
+    text += _refuse(
+        f,
+        f"!ffikit_guard_known(&{known}, sizeof {known}, {p.name})",
+        f"{p.name}->struct_size is not the size of a structure that this library knows",
+    )
     fields = abi.structs[p.base].fields
-    for pointer, length in zip(fields, fields[1:]):
+    for pointer, length in pairwise(fields):
         if pointer.stars and length.name == pointer.name + "_len_bytes":
             text += _measured(f, f"{known}.{pointer.name}", f"{known}.{length.name}", p.name + "->")
     return text
 
 
 def _measured(f: Function, pointer: str, length: str, shown: str = "") -> str:
-    name = lambda c: shown + c.split(".")[-1]  # noqa: E731
-    return (_refuse(f, f"{pointer} == NULL && {length} != 0", f"{name(pointer)} is NULL but {name(length)} is not 0")
-            + _refuse(f, f"{length} > PTRDIFF_MAX", f"{name(length)} is larger than any object"))
+    data, size = (shown + c.split(".")[-1] for c in (pointer, length))
+    return _refuse(f, f"{pointer} == NULL && {length} != 0", f"{data} is NULL but {size} is not 0") + _refuse(
+        f, f"{length} > PTRDIFF_MAX", f"{size} is larger than any object"
+    )
 
 
 def _refuse(f: Function, condition: str, message: str) -> str:
-    return (f"  if ({condition})\n    return ffikit_guard_refuse(FFIKIT_ERR_ARGUMENT,\n"
-            f'                               "{f.name}: {message}", err_out);\n')
+    return (
+        f"  if ({condition})\n    return ffikit_guard_refuse(FFIKIT_ERR_ARGUMENT,\n"
+        f'                               "{f.name}: {message}", err_out);\n'
+    )
 
 
 def pxd(abi: Abi) -> str:

@@ -18,8 +18,7 @@ extern "C" {
  *  @thread any  @since 0.1
  *  @borrow message  @own err_out
  *  Errors: FFIKIT_ERR_ARGUMENT, _FORKED, _PANIC. */
-FFIKIT_API ffikit_status ffikit_testing_panic(const char *message, size_t message_len_bytes,
-                                              ffikit_error **err_out);
+FFIKIT_API ffikit_status ffikit_testing_panic(const char *message, size_t message_len_bytes, ffikit_error **err_out);
 
 /** Adds one to a counter that all users of this library share, and gives its
  *  new value: two extensions that see each other's counts have one libffikit.
@@ -40,8 +39,7 @@ FFIKIT_API ffikit_status ffikit_testing_runtime_id(uint64_t *runtime_id_out, ffi
  *  @thread any  @since 0.1
  *  @own sum_out  @own err_out
  *  Errors: FFIKIT_ERR_ARGUMENT, _LIMIT, _FORKED, _PANIC. */
-FFIKIT_API ffikit_status ffikit_testing_goroutines(size_t goroutines_count, uint64_t *sum_out,
-                                                   ffikit_error **err_out);
+FFIKIT_API ffikit_status ffikit_testing_goroutines(size_t goroutines_count, uint64_t *sum_out, ffikit_error **err_out);
 
 #ifdef __cplusplus
 } /* extern "C" */

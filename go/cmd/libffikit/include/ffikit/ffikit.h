@@ -16,8 +16,10 @@
  * Python's "spawn" and "forkserver", where a child needs ffikit.
  *
  * Errors: a function that can fail returns ffikit_status, writes its outputs
- * only on FFIKIT_OK, and, where err_out is not NULL, hands out an
+ * only on FFIKIT_OK, and otherwise, where err_out is not NULL, hands out an
  * ffikit_error that says what went wrong and what to do; the caller frees it.
+ * A panic inside ffikit is such an error, FFIKIT_ERR_PANIC. What Go calls a
+ * fatal error (no memory for its own heap, a corrupted one) ends the process.
  *
  * Strings: UTF-8, pointer and length in bytes, never NUL-terminated unless
  * said. File paths are bytes as the system has them. A NULL pointer with
@@ -25,7 +27,21 @@
  *
  * Versions: functions and status codes are only added within a major version.
  * Structures that may grow begin with struct_size: the caller sets it to
- * sizeof of the structure that it was compiled with.
+ * sizeof of the structure that it was compiled with. Fields that lie
+ * beyond it are taken as zero; a larger structure than the library knows is taken
+ * where the unknown part is zero, and refused with FFIKIT_ERR_ARGUMENT where
+ * it asks for something. In structures that the library hands out, struct_size
+ * says which fields there are.
+ *
+ * Another libffikit may come first on the library path (LD_LIBRARY_PATH wins
+ * over RUNPATH). A program compares ffikit_abi_version() with
+ * FFIKIT_ABI_VERSION before anything else; one that lacks a function of a later
+ * version is refused by the loader, since symbols carry the version that they
+ * came with.
+ *
+ * Limits of one call, above which it gives FFIKIT_ERR_LIMIT: a log of 1 GiB,
+ * 4,194,304 addresses, any other text of 1 MiB; 16,777,215 live handles of a
+ * type.
  */
 #ifndef FFIKIT_FFIKIT_H
 #define FFIKIT_FFIKIT_H
@@ -126,9 +142,9 @@ typedef struct ffikit_report_options {
 /** What ffikit_report_render writes. */
 typedef int32_t ffikit_format;
 enum {
-  FFIKIT_FORMAT_TEXT = 0,  /**< for people, without colours */
-  FFIKIT_FORMAT_JSON = 1,  /**< schema ffikit.report/1, all reports */
-  FFIKIT_FORMAT_COLOR = 2  /**< for people, with ANSI colours */
+  FFIKIT_FORMAT_TEXT = 0, /**< for people, without colours */
+  FFIKIT_FORMAT_JSON = 1, /**< schema ffikit.report/1, all reports */
+  FFIKIT_FORMAT_COLOR = 2 /**< for people, with ANSI colours */
 };
 
 /** The ABI version of the loaded library, to be compared with
@@ -150,10 +166,9 @@ FFIKIT_API const char *ffikit_status_name(ffikit_status status);
  *  keeps them open until it is freed. options may be NULL.
  *  @constructor ffikit_symbolizer  @thread any  @since 0.1
  *  @borrow options  @own symbolizer_out  @own err_out
- *  Errors: FFIKIT_ERR_ARGUMENT, _FORKED, _PANIC. */
+ *  Errors: FFIKIT_ERR_ARGUMENT, _LIMIT, _FORKED, _PANIC. */
 FFIKIT_API ffikit_status ffikit_symbolizer_new(const ffikit_symbolizer_options *options,
-                                               ffikit_symbolizer *symbolizer_out,
-                                               ffikit_error **err_out);
+                                               ffikit_symbolizer *symbolizer_out, ffikit_error **err_out);
 
 /** Frees a symbolizer; the zero handle and one that was freed are ignored.
  *  Frames that it gave stay valid.
@@ -167,10 +182,9 @@ FFIKIT_API void ffikit_symbolizer_free(ffikit_symbolizer self);
  *  @borrow path  @borrow virt_addrs  @own frames_out  @own err_out
  *  Errors: FFIKIT_ERR_ARGUMENT, _HANDLE, _NOT_FOUND, _FORMAT, _LIMIT, _IO,
  *  _FORKED, _PANIC, _MEMORY. */
-FFIKIT_API ffikit_status ffikit_symbolizer_resolve(ffikit_symbolizer self, const char *path,
-                                                   size_t path_len_bytes, const uint64_t *virt_addrs,
-                                                   size_t virt_addrs_count, ffikit_frames **frames_out,
-                                                   ffikit_error **err_out);
+FFIKIT_API ffikit_status ffikit_symbolizer_resolve(ffikit_symbolizer self, const char *path, size_t path_len_bytes,
+                                                   const uint64_t *virt_addrs, size_t virt_addrs_count,
+                                                   ffikit_frames **frames_out, ffikit_error **err_out);
 
 /** How many frames there are for all addresses together. NULL has none.
  *  @thread any  @since 0.1  @borrow frames */
@@ -191,8 +205,8 @@ FFIKIT_API void ffikit_frames_free(ffikit_frames *frames);
  *  @borrow log  @borrow options  @own report_out  @own err_out
  *  Errors: FFIKIT_ERR_ARGUMENT, _LIMIT, _FORKED, _PANIC. */
 FFIKIT_API ffikit_status ffikit_report_parse(const uint8_t *log, size_t log_len_bytes,
-                                             const ffikit_report_options *options,
-                                             ffikit_report *report_out, ffikit_error **err_out);
+                                             const ffikit_report_options *options, ffikit_report *report_out,
+                                             ffikit_error **err_out);
 
 /** Frees reports; the zero handle and one that was freed are ignored.
  *  @destructor ffikit_report  @thread any  @since 0.1 */
@@ -202,23 +216,22 @@ FFIKIT_API void ffikit_report_free(ffikit_report self);
  *  @method ffikit_report  @thread any  @since 0.1
  *  @own count_out  @own err_out
  *  Errors: FFIKIT_ERR_ARGUMENT, _HANDLE, _FORKED, _PANIC. */
-FFIKIT_API ffikit_status ffikit_report_count(ffikit_report self, size_t *count_out,
-                                             ffikit_error **err_out);
+FFIKIT_API ffikit_status ffikit_report_count(ffikit_report self, size_t *count_out, ffikit_error **err_out);
 
 /** Writes the reports in a format.
  *  @method ffikit_report  @thread any  @since 0.1
  *  @own rendered_out  @own err_out
  *  Errors: FFIKIT_ERR_ARGUMENT, _HANDLE, _FORKED, _PANIC, _MEMORY. */
-FFIKIT_API ffikit_status ffikit_report_render(ffikit_report self, ffikit_format format,
-                                              ffikit_string **rendered_out, ffikit_error **err_out);
+FFIKIT_API ffikit_status ffikit_report_render(ffikit_report self, ffikit_format format, ffikit_string **rendered_out,
+                                              ffikit_error **err_out);
 
 /** The readable form of a linkage name (Itanium C++, Rust legacy and v0,
  *  Cython); a name that is not mangled comes back unchanged.
  *  @thread any  @since 0.1
  *  @borrow name  @own readable_out  @own err_out
  *  Errors: FFIKIT_ERR_ARGUMENT, _LIMIT, _FORKED, _PANIC, _MEMORY. */
-FFIKIT_API ffikit_status ffikit_demangle(const char *name, size_t name_len_bytes,
-                                         ffikit_string **readable_out, ffikit_error **err_out);
+FFIKIT_API ffikit_status ffikit_demangle(const char *name, size_t name_len_bytes, ffikit_string **readable_out,
+                                         ffikit_error **err_out);
 
 /** The bytes of a string, NUL-terminated for convenience; "" for NULL.
  *  @thread any  @since 0.1  @borrow string */

@@ -85,8 +85,8 @@ func New(file *object.File) (*Data, error) {
 // Resolve returns the frames of each address, leaf first, calls that were
 // inlined before the function that they were inlined into. A list is empty
 // where nothing is known; its frame has no function where only the line is
-// known. Frames have what DWARF tells: Function (the linkage name where there
-// is one), Language, File, Line, Column, FunctionLine, Inlined. An error is
+// known. Frames have what DWARF tells: Function, LinkageName where there is one
+// that differs, Language, File, Line, Column, FunctionLine, Inlined. An error is
 // the first damage met; the frames are good as far as they go.
 func (d *Data) Resolve(addrs []model.VirtAddr) ([][]model.Frame, error) {
 	d.problem = nil
@@ -178,7 +178,7 @@ func (d *Data) framesAt(u *unit, info *unitInfo, addr uint64, at row) []model.Fr
 		e := &chain[i]
 		decl := d.declare(u, e)
 		frame := place
-		frame.Function = decl.name
+		frame.Function, frame.LinkageName = decl.name, decl.linkage
 		if decl.language != model.LanguageUnknown {
 			frame.Language = decl.language
 		}

@@ -5,7 +5,9 @@ import "github.com/ffikit/ffikit/go/model"
 // declaration is what a subprogram or inlined call says of its function,
 // itself or by the entries that it refers to.
 type declaration struct {
-	name     string
+	// name is DW_AT_name, linkage the linkage name where there is one.
+	name, linkage string
+
 	language model.Language
 	file     string
 	line     int
@@ -15,7 +17,6 @@ type declaration struct {
 // entry of u, until name, file and line are known.
 func (d *Data) declare(u *unit, e *entry) declaration {
 	var decl declaration
-	var plainName string
 	current := *e
 	for range maxReferences {
 		info, err := d.load(u)
@@ -23,11 +24,11 @@ func (d *Data) declare(u *unit, e *entry) declaration {
 			d.note(err)
 			break
 		}
-		if v, ok := current.get(slotLinkageName); ok && decl.name == "" {
-			decl.name = d.name(u, info, v)
+		if v, ok := current.get(slotLinkageName); ok && decl.linkage == "" {
+			decl.linkage = d.name(u, info, v)
 		}
-		if v, ok := current.get(slotName); ok && plainName == "" {
-			plainName = d.name(u, info, v)
+		if v, ok := current.get(slotName); ok && decl.name == "" {
+			decl.name = d.name(u, info, v)
 		}
 		// The language is that of the code, not of where it was inlined.
 		decl.language = languageOf(info.root.entry.number(slotLanguage))
@@ -44,7 +45,7 @@ func (d *Data) declare(u *unit, e *entry) declaration {
 		if !ok {
 			next, ok = current.get(slotSpecification)
 		}
-		if !ok || decl.name != "" && decl.line != 0 && decl.file != "" {
+		if !ok {
 			break
 		}
 		target, ok := u.reference(next)
@@ -57,7 +58,10 @@ func (d *Data) declare(u *unit, e *entry) declaration {
 		}
 	}
 	if decl.name == "" {
-		decl.name = plainName
+		decl.name = decl.linkage
+	}
+	if decl.linkage == decl.name {
+		decl.linkage = ""
 	}
 	return decl
 }

@@ -1,8 +1,12 @@
 // Package render shows reports to people (Text) and programs (JSON).
+//
+// Both take a Document and never change it. Text comes from evidence that a
+// stranger wrote: nothing of it reaches a terminal unescaped (see escape.go).
+// Source lines come by the Sources interface only; nothing here opens a file.
 package render
 
 import (
-	"io"
+	_ "embed"
 
 	"github.com/ffikit/ffikit/go/model"
 )
@@ -11,6 +15,7 @@ import (
 // could not be done.
 type Document struct {
 	model.ReportSet
+	// Addresses, where not nil, are shown in place of Reports.
 	Addresses []model.AddressFrames
 	// Command is set by verbs that ran one.
 	Command *Command
@@ -24,24 +29,15 @@ type Command struct {
 	Signal     string `json:"signal,omitempty"`
 }
 
-// Sources gives the text of source lines. It returns ok false for what may
-// not or cannot be read.
+// Sources gives the text of source lines, without their line ends. It returns
+// ok false for what may not or cannot be read. Lines count from 1.
 type Sources interface {
 	Line(file string, line int) (text string, ok bool)
 }
 
-// TextOptions steer Text.
-type TextOptions struct {
-	Color bool
-	// AllFrames unfolds runtime frames.
-	AllFrames bool
-	// Sources adds source excerpts under blamed frames; nil for none.
-	Sources Sources
-}
+//go:embed schema/report-1.json
+var reportSchema []byte
 
-// JSON writes doc by schema ffikit.report/1.
-func JSON(w io.Writer, doc *Document) error { return nil }
-
-// Text writes doc for a person. Control characters that came from the
-// evidence are escaped.
-func Text(w io.Writer, doc *Document, opts TextOptions) error { return nil }
+// ReportSchema is the JSON Schema (draft 2020-12) of what JSON writes. The
+// caller owns the copy.
+func ReportSchema() []byte { return append([]byte(nil), reportSchema...) }

@@ -71,7 +71,8 @@ func cutNumbers(text []byte) (path []byte, numbers [2]int, count int) {
 // trust: a space before an absolute path (of Linux or of Windows) outside of
 // all brackets; the first space, if the function is a plain identifier; the
 // last space outside of brackets. numbered says that a line number followed,
-// without which only an absolute path is believed.
+// without which only an absolute path or
+// the suffix of a source file is believed.
 func splitFunction(text []byte, numbered bool) int {
 	spaces, closed := outerSpaces(text)
 	for _, at := range spaces {
@@ -82,13 +83,27 @@ func splitFunction(text []byte, numbered bool) int {
 	if at := bytes.Index(text, []byte(" /")); at >= 0 && !closed {
 		return at // brackets that never close
 	}
-	if !numbered || len(spaces) == 0 {
+	if len(spaces) == 0 || !numbered && !isSourceName(text[spaces[len(spaces)-1]+1:]) {
 		return -1
 	}
 	if first := spaces[0]; isPlain(text[:first]) && bytes.IndexAny(text[first:], "(<") < 0 {
 		return first
 	}
 	return spaces[len(spaces)-1]
+}
+
+// isSourceName knows a file by its suffix, as the runtimes print it where an
+// object has symbols but no lines.
+func isSourceName(name []byte) bool {
+	dot := bytes.LastIndexByte(name, '.')
+	if dot <= 0 {
+		return false
+	}
+	switch string(name[dot+1:]) {
+	case "c", "C", "cc", "cpp", "cxx", "c++", "h", "hpp", "m", "mm", "s", "S", "asm", "o", "go", "rs", "pyx", "d", "f90":
+		return true
+	}
+	return false
 }
 
 // isPlain says that a function's name needs no demangling rules: letters,

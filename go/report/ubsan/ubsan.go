@@ -35,7 +35,8 @@ type Report struct {
 	event event // of the line that Fit last looked at
 	body  []byte
 	mark  stackline.Mark
-	dump  int // lines of a memory dump that may still come
+	dump  int  // lines of a memory dump that may still come
+	caret bool // the last of them pointed at a byte
 	ended bool
 	taken bool
 }
@@ -72,7 +73,27 @@ func New(line stackline.Line, name string) (*Report, bool) {
 		Count:   1,
 		Source:  model.Location{File: name, OffsetBytes: line.OffsetBytes},
 	}
+	r.readAccess(message)
 	return r, true
+}
+
+// readAccess takes type and address of an access from "load of misaligned
+// address 0x…", "store to null pointer of type …" and their like.
+func (r *Report) readAccess(message []byte) {
+	var address uint64
+	if at := bytes.Index(message, []byte(" address 0x")); at >= 0 {
+		address, _ = stackline.Hex(message[at+len(" address "):])
+	} else if r.report.Kind != "null-pointer-use" {
+		return
+	}
+	abs := model.AbsAddr(address)
+	r.report.AbsAddr = &abs
+	switch {
+	case bytes.HasPrefix(message, []byte("load of ")):
+		r.report.Access = &model.Access{Type: "read"}
+	case bytes.HasPrefix(message, []byte("store to ")):
+		r.report.Access = &model.Access{Type: "write"}
+	}
 }
 
 // readPlace reads where the check stands: FILE:LINE:COLUMN, or, if the
@@ -138,7 +159,7 @@ func (r *Report) Fit(line stackline.Line) stackline.Fit {
 		return r.summaryFit(text)
 	case bytes.Contains(text, noteWord):
 		r.event = eventNote
-	case r.dump > 0 && isDump(text):
+	case r.dump > 0 && isDump(text, r.caret && line.Text[0] == ' '):
 		r.event = eventDump
 	case bytes.HasPrefix(text, emptyStack):
 		r.event = eventEmptyStack
@@ -167,10 +188,11 @@ func (r *Report) Feed(line stackline.Line) (done bool) {
 	case eventEmptyStack:
 		r.collector.EmptyStack()
 	case eventNote:
-		r.dump = 3
+		r.dump, r.caret = 3, false
 		r.collector.Detail(bytes.TrimSpace(r.body))
 	case eventDump:
 		r.dump--
+		r.caret = bytes.IndexByte(r.body, '^') >= 0
 		r.collector.Detail(bytes.TrimRight(r.body, " "))
 	case eventSummary:
 		r.readSummary(line)
@@ -236,19 +258,19 @@ func (r *Report) Take() []model.Report {
 	return []model.Report{r.report}
 }
 
-// isDump accepts the two lines after a note: bytes in hexadecimal, and a
-// caret below one of them.
-func isDump(text []byte) bool {
+// isDump accepts the lines after a note: bytes in hexadecimal, a caret below
+// one of them, and what the caret points at, which alone may hold words.
+func isDump(text []byte, words bool) bool {
 	digits := 0
 	for _, c := range text {
 		switch {
 		case c == ' ' || c == '^' || c == '~' || c == '?':
 		case c >= '0' && c <= '9' || c >= 'a' && c <= 'f':
 			digits++
-		case bytes.Contains(text, []byte("<memory cannot be printed>")):
+		case bytes.Equal(text, []byte("<memory cannot be printed>")):
 			return true
 		default:
-			return false
+			return words
 		}
 	}
 	return digits%2 == 0

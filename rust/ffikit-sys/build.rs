@@ -150,7 +150,6 @@ fn shown_to_cargo(folder: &Path) -> Result<PathBuf, String> {
         for name in ["libffikit.so", "libffikit.so.0"] {
             let library = folder.join(name);
             if library.exists() {
-                println!("cargo::rerun-if-changed={}", library.display());
                 symlink(&library, &links.join(name))?;
             }
         }

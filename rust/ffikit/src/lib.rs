@@ -77,6 +77,7 @@
 //! built from the Go source inside that crate.
 
 mod error;
+pub mod panics;
 mod report;
 mod symbolizer;
 #[cfg(feature = "testing")]

@@ -4,6 +4,9 @@
  *
  *   cc -g walkthrough.c $(pkg-config --cflags --libs ffikit) -o walkthrough
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* for dladdr1 */
+#endif
 #include <dlfcn.h>
 #include <inttypes.h>
 #include <link.h>

@@ -5,7 +5,7 @@
 
 /* Inlined on purpose: readers of the reports must see it as a frame. */
 static inline __attribute__((always_inline)) store_record *reserve(size_t length) {
-  store_record *record = malloc(sizeof *record + length); // allocation: use_after_free double_free slice_overrun pyo3_use_after_free
+  store_record *record = malloc(sizeof *record + length); // allocation: use_after_free double_free slice_overrun pyo3_use_after_free allocator_mismatch plain_program
   if (record != NULL) {
     record->length = length;
     memset(record->payload, 0x2a, length);
@@ -18,7 +18,7 @@ store_record *store_record_new(size_t length) {
 }
 
 void store_record_release(store_record *record) {
-  free(record); // blame: double_free
+  free(record); // blame: double_free; free: plain_program
 }
 
 uint8_t *store_record_payload(store_record *record) {
@@ -58,7 +58,7 @@ int store_route(store_record *record) {
 static void *volatile last_note;
 
 static __attribute__((noinline)) void write_note(size_t length) {
-  last_note = malloc(length); // blame: leak_through_go clean_memory_held_by_go.canary
+  last_note = malloc(length); // blame: leak_through_go
   last_note = NULL;
 }
 
@@ -69,7 +69,7 @@ void store_journal_note(size_t length) {
 /* UBSan would name a NULL load before the processor does. This one is left to
  * the signal: the suite settles who handles SIGSEGV. */
 __attribute__((no_sanitize("null"))) size_t store_head_length(const store_queue *queue) {
-  return queue->head->length; // blame: null_in_c null_in_c_from_cython
+  return queue->head->length; // blame: null_in_c
 }
 
 size_t store_total_length(const store_queue *queue) {

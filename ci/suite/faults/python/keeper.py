@@ -94,7 +94,7 @@ def nil_in_go(canary):
     return records.greet()
 
 
-def nil_in_go_then_null_in_c(canary):
+def null_after_recovery(canary):
     """After Go recovered from its own SIGSEGV, C's is still reported."""
     if records.greet_recovered() != 7:
         raise SystemExit("the panic was not recovered")

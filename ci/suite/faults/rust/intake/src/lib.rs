@@ -25,7 +25,7 @@ mod expiry {
 
     impl Drop for Expired {
         fn drop(&mut self) {
-            unsafe { free(self.0 as *mut c_void) } // free: use_after_free double_free pyo3_use_after_free clean_round_trip.canary
+            unsafe { free(self.0 as *mut c_void) } // free: use_after_free double_free pyo3_use_after_free
         }
     }
 }

@@ -1,0 +1,156 @@
+"""Holds what a run answered against what its scenario asks for."""
+
+import pathlib
+import re
+from typing import Any
+
+from markers import Markers
+from sanitizing import FAULTS, Run
+from scenarios import Finding, Scenario
+
+
+def user_frames(stack: dict[str, Any], source_root: pathlib.Path = FAULTS) -> list[dict[str, Any]]:
+    """The user's frames of a stack: no runtime machinery, and of our own sources."""
+    prefix = f"{source_root}/"
+    return [frame for frame in stack["frames"]
+            if not frame.get("runtime") and frame.get("file", "").startswith(prefix)]
+
+
+def place(frame: dict[str, Any], source_root: pathlib.Path = FAULTS) -> tuple[str, int]:
+    """File (relative to the sources) and line of a frame."""
+    return frame.get("file", "?").removeprefix(f"{source_root}/"), frame.get("line", 0)
+
+
+def stack_of(report: dict[str, Any], role: str) -> dict[str, Any] | None:
+    """The one stack of a report that has a role."""
+    found = [stack for stack in report["stacks"] if stack["role"] == role]
+    return found[0] if len(found) == 1 else None
+
+
+class Complaints(list[str]):
+    """What was found wrong, in words."""
+
+    def expect(self, held: bool, text: str) -> None:
+        if not held:
+            self.append(text)
+
+    def equal(self, what: str, got: Any, want: Any) -> None:
+        self.expect(got == want, f"{what}: {got!r}, wanted {want!r}")
+
+
+def check(scenario: Scenario, run: Run, markers: Markers) -> Complaints:
+    """Everything that a scenario asks of one run; an empty list is a pass."""
+    wrong = Complaints()
+    wrong.equal("exit code", run.exit_code, scenario.exit_code)
+    wrong.equal("schema", run.document.get("schema"), "ffikit.report/1")
+    check_partial(wrong, run)
+    status = run.document.get("command", {}).get("exit_status")
+    if scenario.command_status is not None:
+        wrong.equal("status of the command", status, scenario.command_status)
+    for text in scenario.prints:
+        wrong.expect(text in run.stdout + run.stderr, f"{text!r} was not printed")
+    if not scenario.findings and scenario.program is None and scenario.command_status == 0:
+        wrong.expect(f"keeper: {scenario.story}: " in run.stdout, "the program did not come to its end")
+
+    kinds = [(report["tool"], report["kind"]) for report in run.reports]
+    wrong.equal("findings", sorted(kinds), sorted((f.tool, f.kind) for f in scenario.findings))
+    for finding in scenario.findings:
+        for report in run.reports:
+            if (report["tool"], report["kind"]) == (finding.tool, finding.kind):
+                check_report(wrong, scenario, finding, report, markers)
+                check_text(wrong, report, run.stdout)
+    return wrong
+
+
+def check_partial(wrong: Complaints, run: Run) -> None:
+    """Everything could be read, but for debug information that system libraries do not have."""
+    for partial in run.document.get("partial") or []:
+        file = partial.get("file", "")
+        system = file.startswith(("/usr/", "/lib")) and "no debug information" in partial["reason"]
+        wrong.expect(system, f"partial: {partial}")
+
+
+def check_report(wrong: Complaints, scenario: Scenario, finding: Finding, report: dict[str, Any],
+                 markers: Markers) -> None:
+    """One report: its stacks, its blame, its related frames, its numbers."""
+    roles = list(finding.stacks)
+    wrong.equal("roles of the stacks", [stack["role"] for stack in report["stacks"]], roles)
+    for role, wanted in finding.stacks.items():
+        stack = stack_of(report, role)
+        if stack is None:
+            continue
+        frames = user_frames(stack)
+        check_frames(wrong, role, frames, wanted)
+        check_crossings(wrong, role, stack)
+        marker = "blame" if role == roles[0] else role
+        check_marker(wrong, scenario, report, role, marker, frames, markers)
+    wrong.expect(bool(re.fullmatch(r"([0-9]+:)?[0-9a-f]{16,}", report.get("fingerprint", ""))),
+                 f"fingerprint {report.get('fingerprint')!r}")
+    wrong.expect(report.get("pid", 0) > 0 or finding.tool == "UndefinedBehaviorSanitizer", "no pid")
+    if finding.access:
+        access = report.get("access", {})
+        wrong.equal("access", (access.get("type"), access.get("size_bytes", 0)), finding.access)
+        wrong.expect("abs_addr" in report, "no address")
+    if finding.leaked:
+        leaked = report.get("leaked", {})
+        wrong.equal("leaked", (leaked.get("size_bytes"), leaked.get("objects_count")), finding.leaked)
+
+
+def check_frames(wrong: Complaints, role: str, frames: list[dict[str, Any]], wanted: list[str]) -> None:
+    """The user's frames in order, with language and readable name."""
+    got = [f"{frame.get('language', '?')} {frame.get('function', '?')}" for frame in frames]
+    matches = len(got) == len(wanted) and all(map(same_frame, got, wanted))
+    wrong.expect(matches, f"{role} stack: the user's frames are\n      {got}, wanted\n      {wanted}")
+
+
+def same_frame(got: str, wanted: str) -> bool:
+    """Compares "language function"; a wanted function after ~ is a regular expression."""
+    language, _, function = wanted.partition(" ")
+    got_language, _, got_function = got.partition(" ")
+    if function.startswith("~"):
+        return got_language == language and re.search(function[1:], got_function) is not None
+    return got == wanted
+
+
+def check_crossings(wrong: Complaints, role: str, stack: dict[str, Any]) -> None:
+    """Where two user's frames of different languages meet, the crossing is marked between them."""
+    frames = stack["frames"]
+    users = [i for i, frame in enumerate(frames) if not frame.get("runtime") and
+             frame.get("file", "").startswith(f"{FAULTS}/")]
+    for callee, caller in zip(users, users[1:], strict=False):
+        if frames[callee]["language"] == frames[caller]["language"]:
+            continue
+        marks = [frame["boundary"] for frame in frames[callee:caller] if frame.get("boundary")]
+        if caller == callee + 1:
+            crossing = f"{frames[caller]['language']}>{frames[callee]['language']}"
+            wrong.equal(f"{role} stack: crossing into {frames[callee]['function']}", marks, [crossing])
+        else:
+            wrong.expect(bool(marks), f"{role} stack: no crossing marked into {frames[callee]['function']}")
+
+
+def check_marker(wrong: Complaints, scenario: Scenario, report: dict[str, Any], role: str, marker: str,
+                 frames: list[dict[str, Any]], markers: Markers) -> None:
+    """The leaf of the user's frames stands at its marker, and is blamed or related."""
+    if not frames:
+        return  # said already
+    expected = markers.place(marker, scenario.marks)
+    wrong.equal(f"{role} stack: line of {frames[0].get('function')}", place(frames[0]), expected)
+    pointers = [report.get("blame")] if marker == "blame" else report.get("related") or []
+    pointed = [pointed_frame(report, pointer) for pointer in pointers if pointer]
+    wrong.expect(any(place(frame) == expected for frame in pointed),
+                 f"{marker}: points at {[place(frame) for frame in pointed]}, wanted {expected}")
+    wrong.expect(all(pointer and pointer.get("reason") for pointer in pointers), f"{marker}: without a reason")
+
+
+def pointed_frame(report: dict[str, Any], pointer: dict[str, Any]) -> dict[str, Any]:
+    """The frame that a blame of the JSON points at."""
+    return report["stacks"][pointer["stack"]]["frames"][pointer["frame"]]
+
+
+def check_text(wrong: Complaints, report: dict[str, Any], text: str) -> None:
+    """The text for people shows kind, and the blamed file and line."""
+    if not report.get("blame"):
+        return  # said already
+    frame = pointed_frame(report, report["blame"])
+    for wanted in (report["kind"], frame.get("function", "?"), f"{pathlib.Path(frame['file']).name}:{frame['line']}"):
+        wrong.expect(wanted in text, f"the text does not show {wanted!r}")

@@ -26,7 +26,7 @@ const fingerprintBytes = 16
 //     role and frames, machinery left out unless the stack has nothing else;
 //   - of a frame: its function (normalized, so without hashes and clone
 //     suffixes), language, the base name of its file, and its line counted
-//     from the function's first line.
+//     from the line that declares the function.
 //
 // So it holds no address, process, folder, column or size, and does not ask
 // whether a call was inlined: it is the same in another run, for a build in
@@ -36,9 +36,9 @@ const fingerprintBytes = 16
 // tool symbolized do not say where a function starts; there the names alone
 // count, and two faults of one kind in one function have one fingerprint.
 //
-// A frame without a name is its module's base name, build ID and file-virtual
-// address: stable over runs of one build, but not over builds. Rust's two
-// manglings may read differently and so give two fingerprints.
+// A frame without a name is the base name of its file and its line; without
+// those its module's base name, build ID and file-virtual address: stable
+// over runs of one build, but not over builds. Rust's two manglings may read differently and so give two fingerprints.
 func Fingerprint(r *model.Report) string {
 	h := fingerprintHash{sha256.New()}
 	h.text("ffikit.fingerprint/" + fingerprintVersion)
@@ -123,7 +123,14 @@ func (h fingerprintHash) stack(s *model.Stack) {
 }
 
 func (h fingerprintHash) frame(f *model.Frame) {
-	if f.Function == "" {
+	switch {
+	case f.Function == "" && f.File != "":
+		// UBSan's header names a place only.
+		h.text("place")
+		h.text(base(f.File))
+		h.number(f.Line)
+		return
+	case f.Function == "":
 		h.text("address")
 		h.text(base(f.Module))
 		h.text(f.BuildID)

@@ -89,8 +89,7 @@ func glueOwner(f *model.Frame) string {
 			return ownerCython
 		}
 		return ""
-	case strings.HasPrefix(symbol, "__asan_"), strings.HasPrefix(symbol, "__interceptor_"), strings.HasPrefix(symbol, "___interceptor_"),
-		strings.HasPrefix(symbol, "__ubsan_handle_"), strings.HasPrefix(symbol, "__lsan_"), strings.HasPrefix(symbol, "__sanitizer_"):
+	case hasAnyPrefix(symbol, "__asan_", "__interceptor_", "___interceptor_", "__ubsan_handle_", "__lsan_", "__sanitizer_"):
 		// A user may define __asan_default_options and the like; then it has a
 		// file of the user's.
 		if f.File == "" || fileOwner(f) == ownerSanitizer {

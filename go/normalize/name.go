@@ -54,12 +54,26 @@ func readableName(frames []model.Frame, i int, symbol string) (string, model.Lan
 		return goName(symbol), model.LanguageUnknown
 	}
 	bare := dropCloneSuffixes(symbol)
+	if intercepted := interceptedName(bare); intercepted != "" {
+		return intercepted, model.LanguageUnknown
+	}
 	if bare == symbol && f.LinkageName != "" && f.Function != "" {
 		// Debug information has a name of its own, which may be the better
 		// one; the linkage name is no mangled one.
 		return dropCloneSuffixes(f.Function), model.LanguageUnknown
 	}
 	return bare, model.LanguageUnknown
+}
+
+// interceptedName is the function that a sanitizer's interceptor stands in
+// for: its dynamic symbols call `free` `___interceptor_free`.
+func interceptedName(symbol string) string {
+	for _, prefix := range []string{"___interceptor_", "__interceptor_trampoline_", "__interceptor_"} {
+		if rest, ok := strings.CutPrefix(symbol, prefix); ok {
+			return rest
+		}
+	}
+	return ""
 }
 
 func isCythonSymbol(symbol string) bool {

@@ -15,7 +15,7 @@ type marks struct {
 	related map[int]string
 }
 
-func (p *textPrinter) stack(r *model.Report, index int) {
+func (p *textPrinter) stack(r *model.Report, index, width int) {
 	s := &r.Stacks[index]
 	m := marks{blamed: -1, related: map[int]string{}}
 	if r.Blame != nil && r.Blame.Stack == index {
@@ -38,7 +38,7 @@ func (p *textPrinter) stack(r *model.Report, index int) {
 	if len(s.Frames) == 0 {
 		p.line("       (no frames)")
 	}
-	p.frames(s.Frames, &m)
+	p.frames(s.Frames, width, &m)
 	if s.Truncated != "" {
 		p.wrapped("       ⋯ ", "         ", "ends here: "+printable(s.Truncated, 0), styleDim)
 	}
@@ -56,11 +56,7 @@ const (
 // frames writes frames leaf first: each on a line of its own, a run of
 // machinery folded into one line, a crossing under the frame that was entered
 // by it.
-func (p *textPrinter) frames(frames []model.Frame, m *marks) {
-	if m == nil {
-		m = &marks{blamed: -1}
-	}
-	width := p.functionWidth(frames)
+func (p *textPrinter) frames(frames []model.Frame, width int, m *marks) {
 	digits := len(strconv.Itoa(max(len(frames)-1, 0)))
 	shown := p.shownMachinery(frames)
 	for i := 0; i < len(frames); {
@@ -97,18 +93,20 @@ func (p *textPrinter) shownMachinery(frames []model.Frame) int {
 	return 3
 }
 
-// functionWidth gives functions what they need, at most what leaves the
-// longest place its room, at least half of what there is.
-func (p *textPrinter) functionWidth(frames []model.Frame) int {
+// functionWidth is the width of the function column, the same for all stacks
+// of a report: what the functions need, at most what leaves the longest place
+// its room, at least half of what there is.
+func (p *textPrinter) functionWidth(stacks []model.Stack) int {
 	room := p.opts.Width - framePrefix - 2
 	function, place := minFunction, 0
-	shown := p.shownMachinery(frames)
-	for i := range frames {
-		if frames[i].Runtime && i >= shown {
-			continue
+	for _, s := range stacks {
+		shown := p.shownMachinery(s.Frames)
+		for i := range s.Frames {
+			if f := &s.Frames[i]; !f.Runtime || i < shown {
+				function = max(function, runes(frameTitle(f)))
+				place = max(place, runes(p.place(f)))
+			}
 		}
-		function = max(function, runes(frameTitle(&frames[i])))
-		place = max(place, runes(p.place(&frames[i])))
 	}
 	return min(function, max(room-place, room/2))
 }

@@ -105,9 +105,10 @@ func (p *textPrinter) report(r *model.Report, number, total int) {
 	p.line(p.paint(styleDim, "── "), p.paint(styleRed, title), " ", p.paint(styleDim, rule+mark))
 	p.facts(r)
 	p.blame(r)
+	width := p.functionWidth(r.Stacks)
 	for i := range r.Stacks {
 		p.line()
-		p.stack(r, i)
+		p.stack(r, i, width)
 	}
 	p.line()
 	p.footer(r)
@@ -139,8 +140,21 @@ func (p *textPrinter) facts(r *model.Report) {
 		p.line(indent, line)
 	}
 	for _, detail := range r.Details {
+		if isHeading(r, detail) {
+			continue
+		}
 		p.wrapped(indent, indent, printable(strings.TrimSpace(detail), 0), styleDim)
 	}
+}
+
+// isHeading: the detail stands above a stack already.
+func isHeading(r *model.Report, detail string) bool {
+	for i := range r.Stacks {
+		if strings.TrimSpace(r.Stacks[i].Name) == strings.TrimSpace(detail) {
+			return true
+		}
+	}
+	return false
 }
 
 func joined(a, b string) string {
@@ -211,11 +225,12 @@ func (p *textPrinter) footer(r *model.Report) {
 	if r.Fingerprint != "" {
 		parts = append(parts, "fingerprint "+printable(r.Fingerprint, 80))
 	}
-	if r.Source.File != "" {
-		parts = append(parts, fmt.Sprintf("from %s, byte %d", printable(r.Source.File, 200), r.Source.OffsetBytes))
-	}
 	if len(parts) > 0 {
 		p.wrapped("   ", "   ", strings.Join(parts, " · "), styleDim)
+	}
+	if r.Source.File != "" {
+		at := fmt.Sprintf(", byte %d", r.Source.OffsetBytes)
+		p.line(p.paint(styleDim, "   from "+shortenPlace(printable(r.Source.File, 1000), p.opts.Width-8-len(at))+at))
 	}
 }
 
@@ -256,7 +271,7 @@ func (p *textPrinter) address(a *model.AddressFrames) {
 	}
 	all := p.opts
 	p.opts.AllFrames = true
-	p.frames(a.Frames, nil)
+	p.frames(a.Frames, p.functionWidth([]model.Stack{{Frames: a.Frames}}), &marks{blamed: -1})
 	p.opts = all
 }
 

@@ -191,7 +191,8 @@ func (d *Data) filePath(u *unit, info *unitInfo, index uint64) string {
 	if path[0] != '/' && file.dir < uint64(len(t.dirs)) {
 		path = joinPath(t.dirs[file.dir], path)
 	}
-	if path[0] != '/' {
+	// Version 5's directory 0 is the compilation directory already.
+	if path[0] != '/' && (t.version < 5 || file.dir != 0) {
 		v, _ := info.root.entry.get(slotCompDir)
 		path = joinPath(d.stringValue(u, &info.root, v), path)
 	}

@@ -19,14 +19,16 @@ HERE = Path(__file__).resolve().parent.parent
 SCHEMA = HERE.parent / "go/render/schema/report-1.json"
 OUTPUT = HERE / "src/ffikit/_model.py"
 
-#: Objects of the schema that Python shows, in the order of the file.
+#: Objects of the schema that Python shows, in the order of the file: where they
+#: stand (a definition, or a member of one that says its object in place), and
+#: their class.
 CLASSES = {
     "frame": "Frame",
     "stack": "Stack",
-    "access": "Access",
-    "leaked": "Leaked",
+    "report.access": "Access",
+    "report.leaked": "Leaked",
     "blame": "Blame",
-    "location": "Location",
+    "report.source": "Location",
     "partial": "Partial",
     "report": "Finding",
 }
@@ -53,33 +55,33 @@ __all__ = [
 SCALARS = {"string": "str", "integer": "int", "number": "float", "boolean": "bool"}
 
 
-def resolve(schema: dict[str, Any], node: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The name of a referenced definition, and the node that holds the type."""
+def resolve(schema: dict[str, Any], node: dict[str, Any], place: str) -> tuple[str, dict[str, Any]]:
+    """Where the type of a node stands, and the node that holds it."""
     reference = node.get("$ref", "")
     if not reference:
-        return "", node
+        return place, node
     name = reference.removeprefix("#/$defs/")
     return name, schema["$defs"][name]
 
 
-def type_of(schema: dict[str, Any], node: dict[str, Any]) -> tuple[str, str]:
+def type_of(schema: dict[str, Any], node: dict[str, Any], place: str) -> tuple[str, str]:
     """Python's type of a node, and the record class within it, if any."""
-    name, target = resolve(schema, node)
-    if name in CLASSES:
-        return CLASSES[name], CLASSES[name]
+    place, target = resolve(schema, node, place)
+    if place in CLASSES:
+        return CLASSES[place], CLASSES[place]
     kind = target.get("type")
     if kind == "array":
-        item, record = type_of(schema, target["items"])
+        item, record = type_of(schema, target["items"], place)
         return f"tuple[{item}, ...]", record
     if kind in SCALARS:
         return SCALARS[kind], ""
     if "enum" in target or "const" in target:
         return "str", ""
-    raise SystemExit(f"generate_model: no Python type for {json.dumps(node)}")
+    raise SystemExit(f"generate_model: no Python type for {place}: {json.dumps(node)}")
 
 
 def docstring(text: str, indent: str) -> list[str]:
-    """A docstring of a description, first letter as it is, ending in a full stop."""
+    """A docstring of a description, ending in a full stop."""
     text = " ".join(text.replace("\\", "\\\\").split())
     text = text if text.endswith((".", "!", "?")) else text + "."
     lines = wrap(text, 100 - len(indent))
@@ -88,28 +90,34 @@ def docstring(text: str, indent: str) -> list[str]:
     return [f'{indent}"""{lines[0]}', *(indent + line for line in lines[1:]), f'{indent}"""']
 
 
-def description_of(schema: dict[str, Any], node: dict[str, Any], fallback: str) -> str:
-    """What the schema says of a field, beside it or at what it refers to."""
-    return str(node.get("description") or resolve(schema, node)[1].get("description") or fallback)
+def description_of(schema: dict[str, Any], node: dict[str, Any], place: str) -> str:
+    """What the schema says of a member, beside it or at what it refers to."""
+    description = node.get("description") or resolve(schema, node, place)[1].get("description")
+    return str(description or f"The {place.rpartition('.')[2].replace('_', ' ')}.")
 
 
-def class_lines(schema: dict[str, Any], definition: str, name: str) -> list[str]:
+def class_lines(schema: dict[str, Any], place: str, name: str) -> list[str]:
     """The lines of one class."""
+    definition, _, member = place.partition(".")
     node = schema["$defs"][definition]
+    if member:
+        node = node["properties"][member]
     required = set(node.get("required", ()))
     fields = []
     records = {}
     for field, of_field in node["properties"].items():
-        python, record = type_of(schema, of_field)
+        here = f"{place}.{field}"
+        python, record = type_of(schema, of_field, here)
         if record:
             records[field] = record
-        fields += property_lines(field, python, field in required, description_of(schema, of_field, field))
+        fields += property_lines(field, python, field in required, description_of(schema, of_field, here))
     lines = ["", "", f"class {name}(Record):"]
-    lines += docstring(description_of(schema, node, name), "    ")
+    lines += docstring(description_of(schema, node, place), "    ")
     lines += ["", "    __slots__ = ()", '    __module__ = "ffikit"']
     if records:
-        pairs = ", ".join(f'"{field}": {record}' for field, record in records.items())
-        lines += ["", f"    _records: ClassVar[Mapping[str, type[Record]]] = {{{pairs}}}"]
+        lines += ["", "    _records: ClassVar[Mapping[str, type[Record]]] = {"]
+        lines += [f'        "{field}": {record},' for field, record in records.items()]
+        lines += ["    }"]
     return lines + fields
 
 
@@ -137,8 +145,8 @@ def generate() -> str:
     schema = json.loads(SCHEMA.read_text())
     names = "\n".join(f'    "{name}",' for name in sorted(CLASSES.values()))
     lines = [HEADER.replace("{names}", names).rstrip("\n")]
-    for definition, name in CLASSES.items():
-        lines += class_lines(schema, definition, name)
+    for place, name in CLASSES.items():
+        lines += class_lines(schema, place, name)
     return "\n".join(lines) + "\n"
 
 

@@ -105,17 +105,19 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    from importlib import import_module
+if not TYPE_CHECKING:  # checkers know the names from above, and report the others
 
-    if name == "rust":
-        return import_module("ffikit.rust")
-    home = _HOME.get(name)
-    if home is None:
-        raise AttributeError(f"module 'ffikit' has no attribute {name!r}")
-    value = getattr(import_module(f"ffikit.{home}"), name)
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> object:
+        from importlib import import_module
+
+        if name == "rust":
+            return import_module("ffikit.rust")
+        home = _HOME.get(name)
+        if home is None:
+            raise AttributeError(f"module 'ffikit' has no attribute {name!r}")
+        value = getattr(import_module(f"ffikit.{home}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

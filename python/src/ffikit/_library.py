@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ffikit import _load
 
 if TYPE_CHECKING:
-    import ffikit._core as _core
+    from ffikit import _core
 else:
     _core = _load.load("_core")
 

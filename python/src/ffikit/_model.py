@@ -25,244 +25,260 @@ __all__ = [
 
 
 class Frame(Record):
-    """Frame."""
+    """One logical call, inlined ones included."""
 
     __slots__ = ()
     __module__ = "ffikit"
 
     @property
     def function(self) -> str | None:
-        """function."""
+        """The readable name: demangled, without what differs between builds."""
         value: str | None = self.get("function")
         return value
 
     @property
     def linkage_name(self) -> str | None:
-        """linkage_name."""
+        """What the object file calls the function, where that differs."""
         value: str | None = self.get("linkage_name")
         return value
 
     @property
     def language(self) -> str | None:
-        """language."""
+        """The source language of a function."""
         value: str | None = self.get("language")
         return value
 
     @property
     def file(self) -> str | None:
-        """file."""
+        """The source path, mapped and cleaned. Of a runtime frame it may be a name that no file has
+        (cgo-gcc-prolog).
+        """
         value: str | None = self.get("file")
         return value
 
     @property
     def line(self) -> int | None:
-        """line."""
+        """From 1."""
         value: int | None = self.get("line")
         return value
 
     @property
     def column(self) -> int | None:
-        """column."""
+        """From 1."""
         value: int | None = self.get("column")
         return value
 
     @property
     def function_line(self) -> int | None:
-        """function_line."""
+        """The line that declares the function in the file."""
         value: int | None = self.get("function_line")
         return value
 
     @property
     def module(self) -> str | None:
-        """module."""
+        """The path of the loaded object file."""
         value: str | None = self.get("module")
         return value
 
     @property
     def build_id(self) -> str | None:
-        """build_id."""
+        """The build ID that the evidence names for the module."""
         value: str | None = self.get("build_id")
         return value
 
     @property
     def virt_addr(self) -> str | None:
-        """virt_addr."""
+        """Where in the module, in the numbering of its segments."""
         value: str | None = self.get("virt_addr")
         return value
 
     @property
     def abs_addr(self) -> str | None:
-        """abs_addr."""
+        """The address in the process, where no module is known."""
         value: str | None = self.get("abs_addr")
         return value
 
     @property
-    def inlined(self) -> bool:
-        """inlined."""
-        value: bool = self.get("inlined", False)
+    def inlined(self) -> str | None:
+        """The call was inlined into the next frame."""
+        value: str | None = self.get("inlined")
         return value
 
     @property
-    def runtime(self) -> bool:
-        """runtime."""
-        value: bool = self.get("runtime", False)
+    def runtime(self) -> str | None:
+        """A language's own machinery: interpreter, glue, interceptors, trampolines."""
+        value: str | None = self.get("runtime")
+        return value
+
+    @property
+    def machinery(self) -> str | None:
+        """Whose machinery a runtime frame is: CPython, Go runtime, cgo, Cython, PyO3, Rust std, Rust
+        allocator, sanitizer, libc, ...
+        """
+        value: str | None = self.get("machinery")
         return value
 
     @property
     def boundary(self) -> str | None:
-        """boundary."""
+        """The change of language by which the frame was entered, the caller's first: go>c."""
         value: str | None = self.get("boundary")
         return value
 
 
 class Stack(Record):
-    """Stack."""
+    """Frames, leaf first."""
 
     __slots__ = ()
     __module__ = "ffikit"
 
-    _records: ClassVar[Mapping[str, type[Record]]] = {"frames": Frame}
+    _records: ClassVar[Mapping[str, type[Record]]] = {
+        "frames": Frame,
+    }
 
     @property
     def role(self) -> str:
-        """role."""
+        """What a stack tells about its report: fault (where it failed), free, allocation, thread (who
+        started it), other, and what later versions add.
+        """
         value: str = self["role"]
         return value
 
     @property
     def name(self) -> str | None:
-        """name."""
+        """The evidence's own heading, such as "freed by thread T0 here"."""
         value: str | None = self.get("name")
         return value
 
     @property
     def frames(self) -> tuple[Frame, ...]:
-        """frames."""
+        """The frames."""
         value: tuple[Frame, ...] = self["frames"]
         return value
 
     @property
     def truncated(self) -> str | None:
-        """truncated."""
+        """Why the stack ends before its root, if it does."""
         value: str | None = self.get("truncated")
         return value
 
 
 class Access(Record):
-    """Access."""
+    """The memory access that failed."""
 
     __slots__ = ()
     __module__ = "ffikit"
 
     @property
     def type(self) -> str | None:
-        """type."""
+        """read or write."""
         value: str | None = self.get("type")
         return value
 
     @property
     def size_bytes(self) -> int | None:
-        """size_bytes."""
+        """How many bytes were accessed."""
         value: int | None = self.get("size_bytes")
         return value
 
 
 class Leaked(Record):
-    """Leaked."""
+    """How much a leak report is about."""
 
     __slots__ = ()
     __module__ = "ffikit"
 
     @property
     def size_bytes(self) -> int:
-        """size_bytes."""
+        """How many bytes leaked in all."""
         value: int = self["size_bytes"]
         return value
 
     @property
     def objects_count(self) -> int:
-        """objects_count."""
+        """In how many allocations."""
         value: int = self["objects_count"]
         return value
 
 
 class Blame(Record):
-    """Blame."""
+    """Points at one frame of the report."""
 
     __slots__ = ()
     __module__ = "ffikit"
 
     @property
     def stack(self) -> int:
-        """stack."""
+        """The index in stacks, from 0."""
         value: int = self["stack"]
         return value
 
     @property
     def frame(self) -> int:
-        """frame."""
+        """The index in that stack's frames, from 0."""
         value: int = self["frame"]
         return value
 
     @property
     def role(self) -> str:
-        """role."""
+        """What a stack tells about its report: fault (where it failed), free, allocation, thread (who
+        started it), other, and what later versions add.
+        """
         value: str = self["role"]
         return value
 
     @property
     def reason(self) -> str:
-        """reason."""
+        """Why this frame, in words."""
         value: str = self["reason"]
         return value
 
 
 class Location(Record):
-    """Location."""
+    """Where the report stood when it was first met."""
 
     __slots__ = ()
     __module__ = "ffikit"
 
     @property
     def file(self) -> str | None:
-        """file."""
+        """The input's name."""
         value: str | None = self.get("file")
         return value
 
     @property
     def offset_bytes(self) -> int:
-        """offset_bytes."""
+        """The offset of the report's first line in the input."""
         value: int = self["offset_bytes"]
         return value
 
 
 class Partial(Record):
-    """Partial."""
+    """Something that could not be read."""
 
     __slots__ = ()
     __module__ = "ffikit"
 
     @property
     def file(self) -> str | None:
-        """file."""
+        """The input or object file."""
         value: str | None = self.get("file")
         return value
 
     @property
     def offset_bytes(self) -> int | None:
-        """offset_bytes."""
+        """The place in it."""
         value: int | None = self.get("offset_bytes")
         return value
 
     @property
     def reason(self) -> str:
-        """reason."""
+        """What went wrong, and what that cost."""
         value: str = self["reason"]
         return value
 
 
 class Finding(Record):
-    """Finding."""
+    """One parsed failure."""
 
     __slots__ = ()
     __module__ = "ffikit"
@@ -278,84 +294,88 @@ class Finding(Record):
 
     @property
     def tool(self) -> str:
-        """tool."""
+        """Who found it: AddressSanitizer, LeakSanitizer, UndefinedBehaviorSanitizer, ..."""
         value: str = self["tool"]
         return value
 
     @property
     def kind(self) -> str:
-        """kind."""
+        """The tool's own term for the failure: heap-use-after-free, signed-integer-overflow, ..."""
         value: str = self["kind"]
         return value
 
     @property
     def message(self) -> str | None:
-        """message."""
+        """The tool's own headline."""
         value: str | None = self.get("message")
         return value
 
     @property
     def pid(self) -> int | None:
-        """pid."""
+        """The process that failed."""
         value: int | None = self.get("pid")
         return value
 
     @property
     def abs_addr(self) -> str | None:
-        """abs_addr."""
+        """The address in the process that the failure is about."""
         value: str | None = self.get("abs_addr")
         return value
 
     @property
     def access(self) -> Access | None:
-        """access."""
+        """The memory access that failed."""
         value: Access | None = self.get("access")
         return value
 
     @property
     def leaked(self) -> Leaked | None:
-        """leaked."""
+        """How much a leak report is about."""
         value: Leaked | None = self.get("leaked")
         return value
 
     @property
     def details(self) -> tuple[str, ...]:
-        """details."""
+        """The tool's explanations that are no stacks, a line each."""
         value: tuple[str, ...] = self.get("details", ())
         return value
 
     @property
     def stacks(self) -> tuple[Stack, ...]:
-        """stacks."""
+        """The stacks, as the evidence orders them."""
         value: tuple[Stack, ...] = self["stacks"]
         return value
 
     @property
     def blame(self) -> Blame | None:
-        """blame."""
+        """The user's frame to look at first."""
         value: Blame | None = self.get("blame")
         return value
 
     @property
     def related(self) -> tuple[Blame, ...]:
-        """related."""
+        """Frames of the other stacks that belong to the same story: who freed, who allocated, who
+        started the thread.
+        """
         value: tuple[Blame, ...] = self.get("related", ())
         return value
 
     @property
     def fingerprint(self) -> str | None:
-        """fingerprint."""
+        """Equal for the same fault in other runs and builds, different between faults. The part before
+        the colon is the version of how it is made; only fingerprints of one version compare.
+        """
         value: str | None = self.get("fingerprint")
         return value
 
     @property
     def count(self) -> int:
-        """count."""
+        """How often the failure was met."""
         value: int = self["count"]
         return value
 
     @property
     def source(self) -> Location:
-        """source."""
+        """Where the report stood when it was first met."""
         value: Location = self["source"]
         return value

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ffikit import _load, _report, _symbolizer
 
 if TYPE_CHECKING:
-    import ffikit._rs as _rs
+    from ffikit import _rs
 else:
     _rs = _load.load("_rs")
 

@@ -3,12 +3,14 @@ package normalize
 import (
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Cython's names for C functions, read off Cython's own output (testdata/
 // cython holds the source and the recipe):
 //
-//	symbol  = { "__pyx_fuse_" digits { "_" digits } } body
+//	symbol  = [ "__pyx_fuse_" digits { "_" digits } ] body
+//	        | "__pyx_U" (body without "__pyx_", in punycode)
 //	body    = "__pyx_pf_" scopes [ counter ] name     a def function's body
 //	        | "__pyx_gb_" scopes [ counter ] "generator" [ digits ]
 //	        | "__pyx_f_"  scopes name                 a cdef function
@@ -23,9 +25,10 @@ import (
 // A counter and a scope's length look alike: `2ab_x` is the third function
 // `ab_x` of its scope, or the function `x` of the class `ab`. The body and its
 // wrapper, which stands next to it in every stack, have counters that differ
-// by one, so that the pair has one common reading only (cythonHints.wrapper).
+// by one, so that the pair has one common reading only (cythonHints.pair).
 // Without it, the module's name from the file helps to end the module's part,
-// and then a class is believed where it starts with a capital or underscore.
+// and then a class is believed where it starts with a capital or underscore,
+// or has a special method.
 //
 // The name of a generator's or lambda's function is not in its symbol: they
 // read `<generator>` and `<lambda>`, with Cython's number where it has one.
@@ -64,12 +67,12 @@ func cythonName(symbol string, hints cythonHints) (dotted string, ok bool) {
 	if !strings.HasPrefix(symbol, "__pyx_") {
 		return "", false
 	}
-	symbol = dropFusePrefixes(dropCloneSuffixes(symbol))
+	symbol = bareCythonSymbol(symbol)
 	if rest, ok := strings.CutPrefix(symbol, cythonModule); ok && isIdentifier(rest) {
 		return rest + ".<module>", true
 	}
 	if rest, ok := strings.CutPrefix(symbol, cythonLambda); ok {
-		return cythonLambdaName(rest)
+		return cythonLambdaName(symbol, rest, hints)
 	}
 	for _, prefix := range []string{cythonBody, cythonWrapper, cythonGenerator} {
 		if rest, ok := strings.CutPrefix(symbol, prefix); ok {
@@ -95,7 +98,7 @@ func cythonName(symbol string, hints cythonHints) (dotted string, ok bool) {
 func (r cythonReading) dotted(prefix string) string {
 	name := r.name
 	if inner, ok := strings.CutPrefix(name, cythonLambda); ok {
-		if lambda, ok := cythonLambdaName(inner); ok {
+		if lambda, ok := cythonLambdaName(name, inner, cythonHints{}); ok {
 			if strings.Contains(lambda, ".") {
 				return lambda
 			}
@@ -108,8 +111,16 @@ func (r cythonReading) dotted(prefix string) string {
 	return strings.Join(append(append([]string{}, r.scopes...), name), ".")
 }
 
-// cythonLambdaName reads what follows "__pyx_lambda_funcdef_".
-func cythonLambdaName(rest string) (string, bool) {
+// cythonLambdaName reads what follows "__pyx_lambda_funcdef_". Within a
+// function the symbol has no scopes, but its wrapper has.
+func cythonLambdaName(symbol, rest string, hints cythonHints) (string, bool) {
+	if wrapper, ok := strings.CutPrefix(bareCythonSymbol(hints.pair), cythonWrapper); ok {
+		for _, r := range cythonReadings(wrapper) {
+			if r.name == symbol {
+				return r.dotted(cythonWrapper), true
+			}
+		}
+	}
 	if number, ok := strings.CutPrefix(rest, "lambda"); ok && (number == "" || isDigits(number)) {
 		return "<lambda" + number + ">", true
 	}
@@ -128,7 +139,10 @@ func cythonLambdaName(rest string) (string, bool) {
 func cythonReadings(rest string) []cythonReading {
 	var readings []cythonReading
 	var scopes []string
-	for rest != "" && len(scopes) < maxCythonScopes {
+	for rest != "" {
+		if len(scopes) == maxCythonScopes {
+			return nil
+		}
 		digits := 0
 		for digits < len(rest) && rest[digits] >= '0' && rest[digits] <= '9' {
 			digits++
@@ -147,13 +161,30 @@ func cythonReadings(rest string) []cythonReading {
 		if isIdentifier(after) {
 			readings = append(readings, cythonReading{scopes: clone(scopes), counter: number, name: after})
 		}
-		if number >= len(after)-1 || after[number] != '_' || !isIdentifier(after[:number]) {
+		scope, next, ok := cutScope(after, number)
+		if !ok {
 			return readings
 		}
-		scopes = append(scopes, after[:number])
-		rest = after[number+1:]
+		scopes = append(scopes, scope)
+		rest = next
 	}
 	return readings
+}
+
+// cutScope cuts an identifier of length characters and the underscore after it.
+func cutScope(s string, length int) (scope, rest string, ok bool) {
+	end := 0
+	for n := 0; n < length; n++ {
+		if end >= len(s) {
+			return "", "", false
+		}
+		_, size := utf8.DecodeRuneInString(s[end:])
+		end += size
+	}
+	if end >= len(s)-1 || s[end] != '_' || !isIdentifier(s[:end]) {
+		return "", "", false
+	}
+	return s[:end], s[end+1:], true
 }
 
 // chooseReading picks the reading of one symbol; at least one scope, the
@@ -182,7 +213,8 @@ func chooseReading(prefix, rest string, hints cythonHints) (cythonReading, bool)
 	for _, r := range readings[1:] {
 		last := r.scopes[len(r.scopes)-1]
 		inModule := hints.module != "" && contains(r.scopes, hints.module) && !contains(best.scopes, hints.module)
-		if inModule || looksLikeClass(last) || r.counter != 0 || best.counter%2 != wrapperParity(prefix) {
+		special := strings.HasPrefix(r.name, "__") && strings.HasSuffix(r.name, "__")
+		if inModule || special || looksLikeClass(last) || r.counter != 0 || best.counter%2 != wrapperParity(prefix) {
 			best = r
 		}
 	}
@@ -204,7 +236,7 @@ func readingOfPair(prefix string, readings []cythonReading, pair string) (cython
 	if prefix == cythonWrapper {
 		pairPrefix, step = cythonBody, -1
 	}
-	rest, ok := strings.CutPrefix(dropFusePrefixes(dropCloneSuffixes(pair)), pairPrefix)
+	rest, ok := strings.CutPrefix(bareCythonSymbol(pair), pairPrefix)
 	if !ok {
 		return cythonReading{}, false
 	}
@@ -217,6 +249,12 @@ func readingOfPair(prefix string, readings []cythonReading, pair string) (cython
 		}
 	}
 	return cythonReading{}, false
+}
+
+// bareCythonSymbol is a symbol without what specializations, compilers and the
+// encoding of names add to it.
+func bareCythonSymbol(symbol string) string {
+	return dropFusePrefixes(dropPunycode(dropCloneSuffixes(symbol)))
 }
 
 func dropFusePrefixes(symbol string) string {

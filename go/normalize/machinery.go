@@ -129,7 +129,7 @@ func isCgoGlue(f *model.Frame, symbol string) bool {
 // generators, cdef functions, lambdas and the module's own statements are the
 // user's.
 func isCythonMachinery(symbol string) bool {
-	symbol = dropFusePrefixes(symbol)
+	symbol = bareCythonSymbol(symbol)
 	for _, generated := range []string{"__reduce_cython__", "__setstate_cython__", "__pyx_unpickle_"} {
 		if i := strings.LastIndex(symbol, generated); i > 0 {
 			return true

@@ -96,7 +96,7 @@ func hintsOf(frames []model.Frame, i int, symbol string) cythonHints {
 		if j < i {
 			wanted = cythonBody
 		}
-		if len(other) <= maxNameBytes && strings.HasPrefix(dropFusePrefixes(other), wanted) {
+		if len(other) <= maxNameBytes && strings.HasPrefix(bareCythonSymbol(other), wanted) {
 			hints.pair = other
 			break
 		}

@@ -191,7 +191,7 @@ unsafe extern "C" {
     pub fn ffikit_status_name(status: ffikit_status) -> *const core::ffi::c_char;
 }
 unsafe extern "C" {
-    #[doc = " Makes a symbolizer. It opens files when it is first asked for them, and\n  keeps them open until it is freed. options may be NULL.\n\n  @constructor ffikit_symbolizer  @thread any  @since 0.1\n  @borrow options  @own symbolizer_out  @own err_out\n\n  Errors: FFIKIT_ERR_ARGUMENT, _FORKED, _PANIC."]
+    #[doc = " Makes a symbolizer. It opens files when it is first asked for them, and\n  keeps them open until it is freed. options may be NULL.\n\n  @constructor ffikit_symbolizer  @thread any  @since 0.1\n  @borrow options  @own symbolizer_out  @own err_out\n\n  Errors: FFIKIT_ERR_ARGUMENT, _LIMIT, _FORKED, _PANIC."]
     pub fn ffikit_symbolizer_new(
         options: *const ffikit_symbolizer_options,
         symbolizer_out: *mut ffikit_symbolizer,

@@ -8,11 +8,13 @@ package ffikit
 import (
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/ffikit/ffikit/go/merge"
 	"github.com/ffikit/ffikit/go/model"
 	"github.com/ffikit/ffikit/go/normalize"
 	"github.com/ffikit/ffikit/go/report"
+	"github.com/ffikit/ffikit/go/suppress"
 	"github.com/ffikit/ffikit/go/symbolize"
 )
 
@@ -22,6 +24,9 @@ type Options struct {
 	Symbolize symbolize.Options
 	Normalize normalize.Options
 	Merge     merge.Options
+	// Suppressions are the leaks to leave out; nil means suppress.Builtin.
+	// Read counts in them.
+	Suppressions *suppress.List
 }
 
 // Log is one input of Read.
@@ -39,14 +44,21 @@ func Read(opts Options, logs ...Log) (*model.ReportSet, error) {
 	symbolizer := symbolize.New(opts.Symbolize)
 	defer symbolizer.Close()
 
+	suppressions := opts.Suppressions
+	if suppressions == nil {
+		suppressions = suppress.Builtin()
+	}
 	bucketer := merge.NewBucketer(opts.Merge)
 	var partial partialList
 	var readErr error
 	for _, log := range logs {
 		unread, err := report.Read(log.Reader, log.Name, func(r model.Report) error {
-			partial.add(symbolizer.Report(&r)...)
+			unresolved := symbolizer.Report(&r)
 			normalize.Report(&r, opts.Normalize)
-			bucketer.Add(r)
+			partial.add(missed(&r, unresolved)...)
+			if !suppressions.Leaves(&r) {
+				bucketer.Add(r)
+			}
 			return nil
 		})
 		partial.add(unread...)
@@ -59,7 +71,27 @@ func Read(opts Options, logs ...Log) (*model.ReportSet, error) {
 		partial.add(model.Partial{Reason: fmt.Sprintf(
 			"%d more reports were left out: %d different ones were met before them; read the logs in parts", n, len(bucketer.Reports()))})
 	}
-	return &model.ReportSet{Reports: bucketer.Reports(), Partial: partial.list}, readErr
+	return &model.ReportSet{Reports: bucketer.Reports(), Partial: partial.list, Suppressed: suppressions.Counts()}, readErr
+}
+
+// missed leaves out what nobody misses: that a module lacks lines of which all
+// frames in r are a language's own machinery, and have their names.
+func missed(r *model.Report, unresolved []model.Partial) []model.Partial {
+	return slices.DeleteFunc(unresolved, func(p model.Partial) bool {
+		named := false
+		for _, stack := range r.Stacks {
+			for _, frame := range stack.Frames {
+				if frame.Module != p.File {
+					continue
+				}
+				if !frame.Runtime || frame.Function == "" {
+					return false
+				}
+				named = true
+			}
+		}
+		return named
+	})
 }
 
 // maxPartials bounds how many things that could not be read are told.

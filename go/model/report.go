@@ -76,6 +76,14 @@ type Partial struct {
 type ReportSet struct {
 	Reports []Report
 	Partial []Partial
+	// Suppressed counts the leaks that were left out, by rule.
+	Suppressed []Suppressed
+}
+
+// Suppressed tells how many reports a suppression rule has left out.
+type Suppressed struct {
+	Rule  string `json:"rule"`
+	Count int    `json:"count"`
 }
 
 // AddressFrames is the answer for one bare address: its frames, leaf first,

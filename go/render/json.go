@@ -40,6 +40,9 @@ func JSON(w io.Writer, doc *Document) error {
 	} else {
 		list(&p, "reports", doc.Reports, func(r model.Report) any { return shownReport(r) })
 	}
+	if len(doc.Suppressed) > 0 {
+		list(&p, "suppressed", doc.Suppressed, func(s model.Suppressed) any { return s })
+	}
 	list(&p, "partial", doc.Partial, func(partial model.Partial) any { return partial })
 	p.raw("\n}\n")
 	return p.err

@@ -12,8 +12,12 @@ const (
 	// without frame pointers; with handle_segv=1 the runtime reports faults,
 	// and allow_user_segv_handler=1 lets Go install its handler over it, which
 	// passes on the faults that did not happen in Go code.
+	//
+	// exitcode=0 keeps leaks from changing the command's own status: which of
+	// them count is decided later, when they have names to match suppressions
+	// by. What ends the process is then told by a signal, abort_on_error.
 	asanDefaults = "fast_unwind_on_malloc=0:malloc_context_size=40:detect_stack_use_after_return=1:" +
-		"alloc_dealloc_mismatch=1:handle_segv=1:allow_user_segv_handler=1"
+		"alloc_dealloc_mismatch=1:handle_segv=1:allow_user_segv_handler=1:exitcode=0:abort_on_error=1"
 	ubsanDefaults = "print_stacktrace=1:report_error_type=1"
 	lsanDefaults  = "print_suppressions=0"
 	needed        = "symbolize=0:color=never"
@@ -32,11 +36,7 @@ func (c *Command) environment(base []string, preload, logPath string) []string {
 	}
 	env.set("ASAN_OPTIONS", join(asanDefaults, leaks, env.get("ASAN_OPTIONS"), last))
 	env.set("UBSAN_OPTIONS", join(ubsanDefaults, env.get("UBSAN_OPTIONS"), last))
-	suppressions := ""
-	if c.LeakSuppressions != "" {
-		suppressions = "suppressions=" + quote(c.LeakSuppressions)
-	}
-	env.set("LSAN_OPTIONS", join(lsanDefaults, env.get("LSAN_OPTIONS"), suppressions))
+	env.set("LSAN_OPTIONS", join(lsanDefaults, env.get("LSAN_OPTIONS")))
 	if env.get("PYTHONMALLOC") == "" {
 		env.set("PYTHONMALLOC", "malloc")
 	}

@@ -24,10 +24,8 @@ type Command struct {
 	// Runtime is the ASan runtime to preload; empty means FindRuntime's. It
 	// is not preloaded into a program that brings its own.
 	Runtime string
-	// NoLeaks switches LeakSanitizer off; LeakSuppressions is a file in its
-	// suppression format.
-	NoLeaks          bool
-	LeakSuppressions string
+	// NoLeaks switches LeakSanitizer off.
+	NoLeaks bool
 	// LogDir is an existing, empty folder that receives the logs.
 	LogDir string
 
@@ -61,11 +59,6 @@ func Run(ctx context.Context, c Command) (*Result, error) {
 	if c.Runtime != "" || !bringsRuntime(program) {
 		if preload, err = c.preload(ctx); err != nil {
 			return nil, err
-		}
-	}
-	if c.LeakSuppressions != "" {
-		if c.LeakSuppressions, err = existing(c.LeakSuppressions); err != nil {
-			return nil, fmt.Errorf("leak suppressions: %w", err)
 		}
 	}
 	logDir, err := filepath.Abs(c.LogDir)

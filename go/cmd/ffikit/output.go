@@ -14,10 +14,13 @@ import (
 	"golang.org/x/term"
 
 	ffikit "github.com/ffikit/ffikit/go"
+	"github.com/ffikit/ffikit/go/handbook"
 	"github.com/ffikit/ffikit/go/merge"
 	"github.com/ffikit/ffikit/go/model"
 	"github.com/ffikit/ffikit/go/normalize"
 	"github.com/ffikit/ffikit/go/render"
+	"github.com/ffikit/ffikit/go/sources"
+	"github.com/ffikit/ffikit/go/suppress"
 	"github.com/ffikit/ffikit/go/symbolize"
 )
 
@@ -30,6 +33,8 @@ type reportFlags struct {
 	sourceRoot string
 	pathMap    []string
 	debugDirs  []string
+	// suppressions is a file of leaks to leave out.
+	suppressions string
 }
 
 func (f *reportFlags) register(command *cobra.Command) {
@@ -41,6 +46,7 @@ func (f *reportFlags) register(command *cobra.Command) {
 	flags.StringVar(&f.sourceRoot, "source-root", "", "folder of your own sources: blame looks there first, excerpts come from there")
 	flags.StringArrayVar(&f.pathMap, "path-map", nil, "replace the path prefix FROM by TO everywhere, as FROM=TO; may be repeated")
 	flags.StringArrayVar(&f.debugDirs, "debug-dir", nil, "look for separate debug files here (default /usr/lib/debug); may be repeated")
+	flags.StringVar(&f.suppressions, "suppressions", "", "leaks to leave out, in LeakSanitizer's format (leak:PATTERN lines)")
 	must(command.MarkFlagDirname("source-root"))
 	must(command.MarkFlagDirname("debug-dir"))
 }
@@ -89,11 +95,23 @@ func (f *reportFlags) options(trustPaths bool) (ffikit.Options, error) {
 	if _, err := f.colored(os.Stdout); err != nil {
 		return ffikit.Options{}, err
 	}
+	suppressions := suppress.Builtin()
+	if f.suppressions != "" {
+		file, err := os.Open(f.suppressions)
+		if err != nil {
+			return ffikit.Options{}, usageError("--suppressions: %w", err)
+		}
+		defer file.Close()
+		if err := suppressions.Add(file, f.suppressions); err != nil {
+			return ffikit.Options{}, usageError("--suppressions: %w", err)
+		}
+	}
 	root, err := f.root()
 	return ffikit.Options{
-		Symbolize: symbolize.Options{TrustPaths: trustPaths, DebugDirs: f.debugDirs},
-		Normalize: normalize.Options{PathMap: mappings},
-		Merge:     merge.Options{SourceRoot: root},
+		Suppressions: suppressions,
+		Symbolize:    symbolize.Options{TrustPaths: trustPaths, DebugDirs: f.debugDirs},
+		Normalize:    normalize.Options{PathMap: mappings},
+		Merge:        merge.Options{SourceRoot: root},
 	}, err
 }
 
@@ -119,11 +137,36 @@ func (f *reportFlags) print(w io.Writer, doc *render.Document) error {
 	}
 	buffered := bufio.NewWriter(w)
 	if f.json {
-		err = render.JSON(buffered, doc)
-	} else {
-		err = render.Text(buffered, doc, render.TextOptions{Color: color, AllFrames: f.allFrames})
+		return errors.Join(render.JSON(buffered, doc), buffered.Flush())
 	}
+	// Excerpts come only from below the working folder and the source root.
+	roots := []string{"."}
+	if f.sourceRoot != "" {
+		roots = append(roots, f.sourceRoot)
+	}
+	folders, _ := sources.Open(roots...) // a root that cannot be opened gives no excerpts
+	defer folders.Close()
+	err = render.Text(buffered, doc, render.TextOptions{Color: color, AllFrames: f.allFrames, Sources: folders})
 	return errors.Join(err, buffered.Flush())
+}
+
+// hint tells a person what was left out, and the handbook's pages on the kinds
+// of findings.
+func (f *reportFlags) hint(set *model.ReportSet) {
+	if f.json {
+		return
+	}
+	for _, suppressed := range set.Suppressed {
+		fmt.Fprintf(os.Stderr, "ffikit: left out by %s: %s\n", suppressed.Rule, counted(suppressed.Count, "leak"))
+	}
+	told := map[string]bool{}
+	for i := range set.Reports {
+		kind := set.Reports[i].Kind
+		if _, ok := handbook.Find(kind); ok && !told[kind] {
+			told[kind] = true
+			fmt.Fprintf(os.Stderr, "ffikit: more about it: ffikit explain %s\n", kind)
+		}
+	}
 }
 
 // code is the exit code that a set of reports asks for.

@@ -19,7 +19,6 @@ type sanitizeFlags struct {
 	output        string
 	force         bool
 	runtime       string
-	suppressions  string
 	noLeaks       bool
 	keepLogs      string
 	errorExitCode int
@@ -50,7 +49,6 @@ command's own.`,
 	set.StringVarP(&flags.output, "output", "o", "", "write the JSON into this file, beside the text")
 	set.BoolVar(&flags.force, "force", false, "let --output overwrite a file")
 	set.StringVar(&flags.runtime, "runtime", "", "preload this ASan runtime (default: that of clang-19, or of the clang on PATH)")
-	set.StringVar(&flags.suppressions, "suppressions", "", "leak suppressions, in LeakSanitizer's format")
 	set.BoolVar(&flags.noLeaks, "no-leaks", false, "don't look for leaks when the command ends")
 	set.StringVar(&flags.keepLogs, "keep-logs", "", "keep the raw logs in this new folder")
 	set.IntVar(&flags.errorExitCode, "error-exitcode", exitFindings, "exit code when there are findings")
@@ -86,7 +84,7 @@ func (f *sanitizeFlags) run(ctx context.Context, args []string) error {
 		stdout = os.Stderr // standard output is the document's alone
 	}
 	result, err := sanitizer.Run(ctx, sanitizer.Command{
-		Args: args, Runtime: f.runtime, NoLeaks: f.noLeaks, LeakSuppressions: f.suppressions,
+		Args: args, Runtime: f.runtime, NoLeaks: f.noLeaks,
 		LogDir: logDir, Stdin: os.Stdin, Stdout: stdout, Stderr: os.Stderr,
 	})
 	if err != nil {
@@ -129,6 +127,7 @@ func (f *sanitizeFlags) finish(result *sanitizer.Result, set *model.ReportSet, o
 	if f.output != "" {
 		fmt.Fprintf(os.Stderr, "ffikit: JSON in %s\n", f.output)
 	}
+	f.hint(set)
 	switch {
 	case len(set.Reports) > 0 && !f.exitZero:
 		return &exitError{code: f.errorExitCode}

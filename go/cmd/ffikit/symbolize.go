@@ -68,6 +68,7 @@ func (f *symbolizeFlags) logs(names []string) error {
 	if err := f.print(os.Stdout, &render.Document{ReportSet: *set}); err != nil {
 		return failure(err)
 	}
+	f.hint(set)
 	if len(set.Reports) == 0 && !f.json {
 		fmt.Fprintln(os.Stderr, "ffikit: no sanitizer report found")
 	}

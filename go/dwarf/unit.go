@@ -215,6 +215,9 @@ func (d *Data) load(u *unit) (*unitInfo, error) {
 		if table, err = d.abbrevs(u, 0); table == nil {
 			return nil, err
 		}
+		if err != nil {
+			d.note(err) // what was read before the damage may do
+		}
 		d.tables[key] = table
 		d.remember(24 * table.attrs)
 	}

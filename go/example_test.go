@@ -2,9 +2,7 @@ package ffikit_test
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
-	"reflect"
 	"strings"
 
 	ffikit "github.com/ffikit/ffikit/go"
@@ -25,29 +23,22 @@ SUMMARY: AddressSanitizer: heap-use-after-free /src/app/record.c:41:19 in checks
 ==4711==ABORTING
 `
 
-//go:noinline
-func greet() { fmt.Println("hello") }
-
 // The same walkthrough stands in ffikit's documentation for C, Rust and
 // Python.
 func Example_walkthrough() {
 	// 1. The version.
 	fmt.Println("ffikit", ffikit.Version)
 
-	// 2. Symbolize an address of a binary: this program's own.
-	program, err := os.Executable()
-	if err != nil {
-		panic(err)
-	}
+	// 2. Symbolize an address of a binary, as `nm` tells it.
+	program, address := greeter()
 	symbolizer := symbolize.New(symbolize.Options{})
 	defer symbolizer.Close()
-	address := model.VirtAddr(reflect.ValueOf(greet).Pointer())
 	resolved, err := symbolizer.Resolve(program, "", []model.VirtAddr{address})
 	if err != nil {
 		panic(err)
 	}
 	frame := resolved[0][0]
-	fmt.Println(frame.Language, filepath.Base(frame.File), strings.HasSuffix(frame.Function, "greet"))
+	fmt.Println(frame.Function, frame.Language, filepath.Base(frame.File), frame.Line)
 
 	// 3. Parse a log, and 4. count the reports in it.
 	set, err := ffikit.Read(ffikit.Options{}, ffikit.Log{Name: "ci.log", Reader: strings.NewReader(exampleLog)})
@@ -72,7 +63,7 @@ func Example_walkthrough() {
 
 	// Output:
 	// ffikit 0.1.0
-	// go example_test.go true
+	// greet c greeter.c 2
 	// 1 report: heap-use-after-free
 	// true
 	// mycrate::foo rust

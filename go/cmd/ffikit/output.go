@@ -139,15 +139,37 @@ func (f *reportFlags) print(w io.Writer, doc *render.Document) error {
 	if f.json {
 		return errors.Join(render.JSON(buffered, doc), buffered.Flush())
 	}
-	// Excerpts come only from below the working folder and the source root.
-	roots := []string{"."}
-	if f.sourceRoot != "" {
-		roots = append(roots, f.sourceRoot)
-	}
+	roots := f.roots()
 	folders, _ := sources.Open(roots...) // a root that cannot be opened gives no excerpts
 	defer folders.Close()
-	err = render.Text(buffered, doc, render.TextOptions{Color: color, AllFrames: f.allFrames, Sources: folders})
+	err = render.Text(buffered, doc, render.TextOptions{
+		Color: color, AllFrames: f.allFrames, Sources: folders, Roots: roots, Width: width(w),
+	})
 	return errors.Join(err, buffered.Flush())
+}
+
+// roots are the folders from which excerpts may come and from which paths are
+// shown: the working folder and the source root.
+func (f *reportFlags) roots() []string {
+	var roots []string
+	for _, root := range []string{".", f.sourceRoot} {
+		if absolute, err := filepath.Abs(root); err == nil && root != "" {
+			roots = append(roots, absolute)
+		}
+	}
+	return roots
+}
+
+// width is how many columns a report on w gets: those of the terminal, at
+// most as many as are pleasant to read.
+func width(w io.Writer) int {
+	const most = 140
+	if file, ok := w.(*os.File); ok {
+		if columns, _, err := term.GetSize(int(file.Fd())); err == nil && columns > 0 {
+			return min(columns, most)
+		}
+	}
+	return 0 // render's own
 }
 
 // hint tells a person what was left out, and the handbook's pages on the kinds

@@ -55,8 +55,7 @@ library-testing: need-build
 
 .PHONY: demo
 demo: need-demo command ## one fault through Python, Cython, Go, C and Rust, and its unified report
-	ci/suite/build
-	ci/suite/demo
+	@ci/suite/demo
 
 # ---- test ------------------------------------------------------------------
 
@@ -87,9 +86,8 @@ test-scripts: need-test ## bootstrap and the other scripts
 	scripts/test-scripts
 
 .PHONY: sanitize
-sanitize: need-test build ## the cross-language suite: every fault caught and blamed, every control silent
-	ci/suite/build
-	ci/suite/run
+sanitize: need-demo command ## the cross-language suite: every fault caught and blamed, every control silent
+	@ci/suite/run
 
 .PHONY: fuzz
 fuzz: need-fuzz ## each fuzz target for FUZZTIME (60s), executions printed
@@ -97,7 +95,8 @@ fuzz: need-fuzz ## each fuzz target for FUZZTIME (60s), executions printed
 
 .PHONY: bench
 bench: need-bench build ## a small table: parsing, one symbolization, one crossing from each language
-	scripts/bench
+	@ci/suite/build
+	@scripts/bench
 
 # ---- check -----------------------------------------------------------------
 

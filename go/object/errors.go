@@ -33,10 +33,12 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	if e.Reason == "" {
-		return fmt.Sprintf("%s: offset 0x%x: %v", e.Path, e.OffsetBytes, e.Err)
+	text := e.Path
+	// What has no reason is the system's own error about the file as a whole.
+	if e.Reason != "" {
+		text = fmt.Sprintf("%s: offset 0x%x: %s", e.Path, e.OffsetBytes, e.Reason)
 	}
-	return fmt.Sprintf("%s: offset 0x%x: %s: %v", e.Path, e.OffsetBytes, e.Reason, e.Err)
+	return text + ": " + e.Err.Error()
 }
 
 func (e *Error) Unwrap() error { return e.Err }

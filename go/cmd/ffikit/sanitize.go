@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -95,6 +96,11 @@ func (f *sanitizeFlags) run(ctx context.Context, args []string) error {
 	}
 	logs, unread, closeAll := openLogs(result.Logs)
 	defer closeAll()
+	if f.keepLogs == "" {
+		for i := range logs { // the folder will be gone when somebody reads this
+			logs[i].Name = filepath.Base(logs[i].Name)
+		}
+	}
 	set, err := ffikit.Read(options, logs...)
 	if err != nil {
 		unread = append(unread, model.Partial{Reason: err.Error()})

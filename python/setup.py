@@ -78,14 +78,14 @@ def build_library(out: Path) -> Path:
     return out / "lib"
 
 
-def build_command(target: Path) -> None:
+def build_command(target: Path, version: str) -> None:
     """Puts the command, which needs no cgo, at target."""
     target.parent.mkdir(parents=True, exist_ok=True)
     prebuilt = os.environ.get("FFIKIT_COMMAND")
     if prebuilt:
         shutil.copy2(prebuilt, target)
     else:
-        flags = ["-trimpath", "-buildvcs=false", "-ldflags", "-s -w"]
+        flags = ["-trimpath", "-buildvcs=false", "-ldflags", f"-s -w -X main.version={version}"]
         if (ROOT / "go/vendor").is_dir():
             flags.append("-mod=vendor")
         subprocess.run(
@@ -121,7 +121,7 @@ class build_ext(_build_ext):
         library = build_library(Path(self.build_temp).resolve() / "libffikit")
         package.mkdir(parents=True, exist_ok=True)
         shutil.copy2(library / SONAME, package / SONAME)
-        build_command(package / "bin/ffikit")
+        build_command(package / "bin/ffikit", self.distribution.get_version())
         for extension in self.extensions:
             extension.library_dirs.append(str(library))
         # For ffikit-sys/build.rs, which else looks for or builds its own.
@@ -196,6 +196,7 @@ setup(
             # after it: second to ffikit._load's absolute path.
             extra_link_args=["-Wl,-s", "-Wl,--disable-new-dtags", "-Wl,-rpath,$ORIGIN", "-Wl,-z,now"],
             py_limited_api=True,
+            depends=["src/ffikit/_abi.pxd", "src/ffikit/_core.pyx"],
         )
     ],
     rust_extensions=[

@@ -75,8 +75,9 @@ def type_of(schema: dict[str, Any], node: dict[str, Any], place: str) -> tuple[s
         return f"tuple[{item}, ...]", record
     if kind in SCALARS:
         return SCALARS[kind], ""
-    if "enum" in target or "const" in target:
-        return "str", ""
+    values = target.get("enum", [target["const"]] if "const" in target else [])
+    if values and len({type(value) for value in values}) == 1:
+        return type(values[0]).__name__, ""
     raise SystemExit(f"generate_model: no Python type for {place}: {json.dumps(node)}")
 
 

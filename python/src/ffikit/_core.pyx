@@ -62,7 +62,7 @@ from ffikit import _errors
 
 # struct's formats of an unsigned 64-bit item in this platform's byte order
 # (Linux on x86-64 and aarch64: little-endian, long is 8 bytes).
-UINT64_FORMATS = (b"Q", b"@Q", b"=Q", b"<Q", b"L", b"@L")
+cdef tuple UINT64_FORMATS = (b"Q", b"@Q", b"=Q", b"<Q", b"L", b"@L")
 
 if ffikit_abi_version() != FFIKIT_ABI_VERSION:
     raise ImportError(

@@ -99,15 +99,15 @@ class Frame(Record):
         return value
 
     @property
-    def inlined(self) -> str | None:
+    def inlined(self) -> bool:
         """The call was inlined into the next frame."""
-        value: str | None = self.get("inlined")
+        value: bool = self.get("inlined", False)
         return value
 
     @property
-    def runtime(self) -> str | None:
+    def runtime(self) -> bool:
         """A language's own machinery: interpreter, glue, interceptors, trampolines."""
-        value: str | None = self.get("runtime")
+        value: bool = self.get("runtime", False)
         return value
 
     @property

@@ -1,9 +1,7 @@
 /* A healthy program whose addresses the tests look up. */
 #include <stdio.h>
 
-__attribute__((noinline)) int area(int width, int height) { /* AREA */
-  return width * height;
-}
+__attribute__((noinline)) int area(int width, int height) { return width * height; } /* AREA */
 
 static inline __attribute__((always_inline)) int twice(volatile int *cell) {
   return *cell + *cell; /* TWICE */

@@ -55,30 +55,58 @@ def python() -> str:
 
 def environment(lib: pathlib.Path) -> dict[str, str]:
     """The caller's environment without options that would steer the sanitizers."""
-    dropped = {"LD_PRELOAD", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "PYTHONMALLOC", "PYTHONPATH",
-               "PYTHONHOME", "PYTHONFAULTHANDLER", "NO_COLOR", "FORCE_COLOR"}
+    dropped = {
+        "LD_PRELOAD",
+        "ASAN_OPTIONS",
+        "UBSAN_OPTIONS",
+        "LSAN_OPTIONS",
+        "PYTHONMALLOC",
+        "PYTHONPATH",
+        "PYTHONHOME",
+        "PYTHONFAULTHANDLER",
+        "NO_COLOR",
+        "FORCE_COLOR",
+    }
     kept = {name: value for name, value in os.environ.items() if name not in dropped}
     return kept | {"RECORDS_LIB_DIR": str(lib), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def sanitize(command: list[str], source_root: pathlib.Path = FAULTS, lib: pathlib.Path = OUT / "lib",
-             keep_json: pathlib.Path | None = None) -> Run:
+def sanitize(
+    command: list[str],
+    source_root: pathlib.Path = FAULTS,
+    lib: pathlib.Path = OUT / "lib",
+    keep_json: pathlib.Path | None = None,
+) -> Run:
     """Runs a command under the sanitizers; the JSON is read from the file that -o names."""
     with tempfile.TemporaryDirectory(prefix="ffikit-suite-") as scratch:
         output = keep_json or pathlib.Path(scratch) / "report.json"
         words = [ffikit(), "sanitize", "-o", str(output), "--source-root", str(source_root), "--", *command]
-        done = subprocess.run(words, env=environment(lib), cwd=scratch, capture_output=True, text=True,
-                              errors="replace", stdin=subprocess.DEVNULL, timeout=TIMEOUT_SECONDS)
+        done = subprocess.run(
+            words,
+            env=environment(lib),
+            cwd=scratch,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            stdin=subprocess.DEVNULL,
+            timeout=TIMEOUT_SECONDS,
+        )
         try:
             document = json.loads(output.read_text())
         except (OSError, ValueError) as error:
-            raise SuiteError(f"{' '.join(words)}: exit {done.returncode}, no JSON in {output}: {error}\n"
-                             f"{done.stdout}{done.stderr}") from error
+            raise SuiteError(
+                f"{' '.join(words)}: exit {done.returncode}, no JSON in {output}: {error}\n{done.stdout}{done.stderr}"
+            ) from error
         return Run(done.returncode, done.stdout, done.stderr, document)
 
 
-def tell_story(story: str, canary: bool = False, source_root: pathlib.Path = FAULTS, lib: pathlib.Path = OUT / "lib",
-               keep_json: pathlib.Path | None = None) -> Run:
+def tell_story(
+    story: str,
+    canary: bool = False,
+    source_root: pathlib.Path = FAULTS,
+    lib: pathlib.Path = OUT / "lib",
+    keep_json: pathlib.Path | None = None,
+) -> Run:
     """Runs a story of keeper.py, which bears another name each time.
 
     No expectation can thus hold because a path happened to look familiar.

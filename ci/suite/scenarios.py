@@ -40,8 +40,10 @@ class Scenario:
     canary: bool = False
     # Prints these on standard output or error.
     prints: tuple[str, ...] = ()
-    # Runs a plain program instead of the Python one.
-    program: str | None = None
+    # Runs a plain program with these arguments instead of the Python one.
+    program: tuple[str, ...] = ()
+    # A part of the reason of something that must be said to be partial.
+    partial: str = ""
     # The scenario whose markers are read; its own name where empty.
     marked_as: str = ""
 
@@ -61,78 +63,247 @@ EXPIRE = ["rust <intake::expiry::Expired as core::ops::drop::Drop>::drop", "rust
 ROUTED = [*EXPIRE, "c hand_over", "c store_route"]
 DECODE = ["rust <intake::Fields<u8>>::decode", "rust intake_fields"]
 
-USE_AFTER_FREE = Finding(ASAN, "heap-use-after-free", {
-    "fault": ["go main.firstByte", "go main.ServiceDeliver"],
-    "free": ROUTED,
-    "allocation": NEW_RECORD,
-}, access=("read", 1))
+USE_AFTER_FREE = Finding(
+    ASAN,
+    "heap-use-after-free",
+    {
+        "fault": ["go main.firstByte", "go main.ServiceDeliver"],
+        "free": ROUTED,
+        "allocation": NEW_RECORD,
+    },
+    access=("read", 1),
+)
+
+PLAIN = Finding(
+    ASAN,
+    "heap-use-after-free",
+    {
+        "fault": ["c last_byte", "c replay", "c main"],
+        "free": ["c store_record_release", "c replay", "c main"],
+        "allocation": [*NEW_RECORD[:2], "c replay", "c main"],
+    },
+    access=("read", 1),
+)
 
 NULL_UNDER_GO = Finding(ASAN, "SEGV", {"fault": ["c store_head_length"]}, access=("read", 0))
 
 
 def leak(size_bytes: int, objects_count: int) -> Finding:
     """A leak of the journal: its stack ends where Go called C."""
-    return Finding(LSAN, "direct-leak", {"allocation": ["c write_note", "c store_journal_note"]},
-                   leaked=(size_bytes, objects_count))
+    return Finding(
+        LSAN,
+        "direct-leak",
+        {"allocation": ["c write_note", "c store_journal_note"]},
+        leaked=(size_bytes, objects_count),
+    )
 
 
 SCENARIOS = (
     Scenario("use_after_free", "C's record, freed by Rust, read by Go", (USE_AFTER_FREE,), 1),
-    Scenario("dangling_vec_in_c", "a dropped Vec of Rust, read in C", (Finding(ASAN, "heap-use-after-free", {
-        "fault": ["c mix", "c store_checksum", "cython records.checksum_of", "cython records.fields_checksum"],
-        "free": ["rust intake_fields", "cython records.fields_checksum"],
-        "allocation": [*DECODE, "cython records.fields_checksum"],
-    }, access=("read", 1)),), 1),
-    Scenario("dangling_vec_in_pyo3", "a dropped Vec of Rust, read in PyO3", (Finding(ASAN, "heap-use-after-free", {
-        "fault": ["rust inspector::read_field", "rust inspector::first_field"],
-        "free": ["rust intake_fields", "rust inspector::first_field"],
-        "allocation": [*DECODE, "rust inspector::first_field"],
-    }, access=("read", 1)),), 1),
-    Scenario("slice_overrun", "unsafe.Slice over more than C allocated", (Finding(ASAN, "heap-buffer-overflow", {
-        "fault": [r"go ~^main\.\(\*window\[[^\]]*\]\)\.at$"],
-        "allocation": NEW_RECORD,
-    }, access=("read", 1)),), 1),
-    Scenario("double_free", "Rust freed what C frees again", (Finding(ASAN, "double-free", {
-        "fault": ["c store_record_release", "cython records.Record.release"],
-        "free": [*EXPIRE, "cython records.Record.expire"],
-        "allocation": NEW_RECORD,
-    }),), 1),
-    Scenario("allocator_mismatch", "malloc's memory, dropped as a Vec", (Finding(ASAN, "alloc-dealloc-mismatch", {
-        "fault": ["rust intake_adopt", "cython records.Record.adopt"],
-        "allocation": NEW_RECORD,
-    }),), 1),
+    Scenario(
+        "dangling_vec_in_c",
+        "a dropped Vec of Rust, read in C",
+        (
+            Finding(
+                ASAN,
+                "heap-use-after-free",
+                {
+                    "fault": [
+                        "c mix",
+                        "c store_checksum",
+                        "cython records.checksum_of",
+                        "cython records.fields_checksum",
+                    ],
+                    "free": ["rust intake_fields", "cython records.fields_checksum"],
+                    "allocation": [*DECODE, "cython records.fields_checksum"],
+                },
+                access=("read", 1),
+            ),
+        ),
+        1,
+    ),
+    Scenario(
+        "dangling_vec_in_pyo3",
+        "a dropped Vec of Rust, read in PyO3",
+        (
+            Finding(
+                ASAN,
+                "heap-use-after-free",
+                {
+                    "fault": ["rust inspector::read_field", "rust inspector::first_field"],
+                    "free": ["rust intake_fields", "rust inspector::first_field"],
+                    "allocation": [*DECODE, "rust inspector::first_field"],
+                },
+                access=("read", 1),
+            ),
+        ),
+        1,
+    ),
+    Scenario(
+        "slice_overrun",
+        "unsafe.Slice over more than C allocated",
+        (
+            Finding(
+                ASAN,
+                "heap-buffer-overflow",
+                {
+                    "fault": [r"go ~^main\.\(\*window\[[^\]]*\]\)\.at$"],
+                    "allocation": NEW_RECORD,
+                },
+                access=("read", 1),
+            ),
+        ),
+        1,
+    ),
+    Scenario(
+        "double_free",
+        "Rust freed what C frees again",
+        (
+            Finding(
+                ASAN,
+                "double-free",
+                {
+                    "fault": ["c store_record_release", "cython records.Record.release"],
+                    "free": [*EXPIRE, "cython records.Record.expire"],
+                    "allocation": NEW_RECORD,
+                },
+            ),
+        ),
+        1,
+    ),
+    Scenario(
+        "allocator_mismatch",
+        "malloc's memory, dropped as a Vec",
+        (
+            Finding(
+                ASAN,
+                "alloc-dealloc-mismatch",
+                {
+                    "fault": ["rust intake_adopt", "cython records.Record.adopt"],
+                    "allocation": NEW_RECORD,
+                },
+            ),
+        ),
+        1,
+    ),
     Scenario("leak_through_go", "Python → Cython → Go → C leaks", (leak(3 * 777, 3),), 1),
-    Scenario("overflow_in_preamble", "signed overflow in a cgo preamble", (
-        Finding(UBSAN, "signed-integer-overflow", {"fault": ["c add_lengths"]}),), 1, command_status=0),
+    Scenario(
+        "overflow_in_preamble",
+        "signed overflow in a cgo preamble",
+        (Finding(UBSAN, "signed-integer-overflow", {"fault": ["c add_lengths"]}),),
+        1,
+        command_status=0,
+    ),
     Scenario("null_in_c", "NULL in C under Go under Python", (NULL_UNDER_GO,), 1),
     Scenario("clean_round_trip", "clean: through all five languages", (), 0, command_status=0),
-    Scenario("clean_round_trip.canary", "… and the same process trips", (USE_AFTER_FREE,), 1, canary=True,
-             marked_as="use_after_free"),
-    Scenario("clean_memory_held_by_go", "clean: C memory that only Go holds", (), 0, command_status=0,
-             prints=("service: recovered:",)),
-    Scenario("clean_memory_held_by_go.canary", "… and the same process leaks", (leak(555, 1),), 1, canary=True,
-             marked_as="leak_through_go"),
+    Scenario(
+        "clean_round_trip.canary",
+        "… and the same process trips",
+        (USE_AFTER_FREE,),
+        1,
+        canary=True,
+        marked_as="use_after_free",
+    ),
+    Scenario(
+        "clean_memory_held_by_go",
+        "clean: C memory that only Go holds",
+        (),
+        0,
+        command_status=0,
+        prints=("service: recovered:",),
+    ),
+    Scenario(
+        "clean_memory_held_by_go.canary",
+        "… and the same process leaks",
+        (leak(555, 1),),
+        1,
+        canary=True,
+        marked_as="leak_through_go",
+    ),
     # Who handles SIGSEGV: ASan what happens in C, Go what happens in Go.
     Scenario("null_in_c_from_cython", "NULL in C, Go loaded but not below", (NULL_UNDER_GO,), 1, marked_as="null_in_c"),
-    Scenario("null_after_recovery", "NULL in C after Go recovered from nil", (NULL_UNDER_GO,), 1,
-             prints=("service: recovered:",), marked_as="null_in_c"),
-    Scenario("null_seen_by_ubsan", "NULL where UBSan looks: two reports", (
-        Finding(UBSAN, "null-pointer-use", {"fault": ["c store_total_length"]}),
-        Finding(ASAN, "SEGV", {"fault": ["c store_total_length"]}, access=("read", 0))), 1),
-    Scenario("nil_in_go_recovered", "Go's own nil: recover() gets it", (), 0, command_status=0,
-             prints=("service: recovered: runtime error: invalid memory address or nil pointer dereference",
-                     "keeper: nil_in_go_recovered: 7")),
-    Scenario("nil_in_go", "Go's own nil, unrecovered: a Go panic", (), 134, command_status=134,
-             prints=("panic: runtime error: invalid memory address", "main.greet")),
+    Scenario(
+        "null_after_recovery",
+        "NULL in C after Go recovered from nil",
+        (NULL_UNDER_GO,),
+        1,
+        prints=("service: recovered:",),
+        marked_as="null_in_c",
+    ),
+    Scenario(
+        "null_seen_by_ubsan",
+        "NULL where UBSan looks: two reports",
+        (
+            Finding(UBSAN, "null-pointer-use", {"fault": ["c store_total_length"]}),
+            Finding(ASAN, "SEGV", {"fault": ["c store_total_length"]}, access=("read", 0)),
+        ),
+        1,
+    ),
+    Scenario(
+        "nil_in_go_recovered",
+        "Go's own nil: recover() gets it",
+        (),
+        0,
+        command_status=0,
+        prints=(
+            "service: recovered: runtime error: invalid memory address or nil pointer dereference",
+            "keeper: nil_in_go_recovered: 7",
+        ),
+    ),
+    Scenario(
+        "nil_in_go",
+        "Go's own nil, unrecovered: a Go panic",
+        (),
+        134,
+        command_status=134,
+        prints=("panic: runtime error: invalid memory address", "main.greet"),
+    ),
     # More of the boundary.
-    Scenario("pyo3_use_after_free", "made, freed and read through PyO3", (Finding(ASAN, "heap-use-after-free", {
-        "fault": [r"go ~^main\.\(\*window\[[^\]]*\]\)\.at$"],
-        "free": [*EXPIRE, "rust inspector::expire"],
-        "allocation": [*NEW_RECORD[:2], "rust inspector::new_record"],
-    }, access=("read", 1)),), 1),
-    Scenario("plain_program", "a program that brings its own runtime", (Finding(ASAN, "heap-use-after-free", {
-        "fault": ["c last_byte", "c replay", "c main"],
-        "free": ["c store_record_release", "c replay", "c main"],
-        "allocation": [*NEW_RECORD[:2], "c replay", "c main"],
-    }, access=("read", 1)),), 1, program="replay"),
+    Scenario(
+        "pyo3_use_after_free",
+        "made, freed and read through PyO3",
+        (
+            Finding(
+                ASAN,
+                "heap-use-after-free",
+                {
+                    "fault": [r"go ~^main\.\(\*window\[[^\]]*\]\)\.at$"],
+                    "free": [*EXPIRE, "rust inspector::expire"],
+                    "allocation": [*NEW_RECORD[:2], "rust inspector::new_record"],
+                },
+                access=("read", 1),
+            ),
+        ),
+        1,
+    ),
+    Scenario("plain_program", "a program that brings its own runtime", (PLAIN,), 1, program=("replay",)),
+    Scenario(
+        "plain_program_by_gcc",
+        "… built by gcc, with gcc's runtime",
+        (PLAIN,),
+        1,
+        program=("replay-gcc",),
+        marked_as="plain_program",
+        partial="the log names no build ID",
+    ),
+    Scenario(
+        "plain_program_threads",
+        "freed by a second thread",
+        (
+            Finding(
+                ASAN,
+                "heap-use-after-free",
+                {
+                    "fault": ["c last_byte", "c replay_in_thread", "c main"],
+                    "free": ["c store_record_release", "c release_later"],
+                    "allocation": [*NEW_RECORD[:2], "c replay_in_thread", "c main"],
+                    "thread": ["c replay_in_thread", "c main"],
+                },
+                access=("read", 1),
+            ),
+        ),
+        1,
+        program=("replay", "thread"),
+        marked_as="plain_program",
+    ),
 )

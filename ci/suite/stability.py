@@ -101,8 +101,12 @@ def plain_program(folder: pathlib.Path, answers: dict[str, list[Run]]) -> Iterat
 
 def inlined_frames(report: dict[str, Any], source_root: pathlib.Path) -> tuple[str, ...]:
     """Names of the user's inlined frames in all stacks."""
-    return tuple(frame.get("function", "?") for stack in report["stacks"]
-                 for frame in user_frames(stack, source_root) if frame.get("inlined"))
+    return tuple(
+        frame.get("function", "?")
+        for stack in report["stacks"]
+        for frame in user_frames(stack, source_root)
+        if frame.get("inlined")
+    )
 
 
 def same_fingerprint(before: dict[str, Any], after: dict[str, Any]) -> list[str]:

@@ -11,7 +11,7 @@ import sys
 
 sys.path.insert(0, os.environ["RECORDS_LIB_DIR"])
 
-import records  # noqa: E402
+import records
 
 
 def use_after_free(canary):

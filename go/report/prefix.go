@@ -2,6 +2,8 @@ package report
 
 import (
 	"bytes"
+
+	"github.com/ffikit/ffikit/go/report/stackline"
 )
 
 // cleanLine drops what terminals and log collectors put around a line: the
@@ -277,4 +279,55 @@ func service(text []byte) int {
 		return 0
 	}
 	return i + 2
+}
+
+// marginOf answers what stands before the "==PID==" of a report's first line,
+// or before the "FILE:LINE:COLUMN: runtime error": the prefix of a logger that
+// is not known by name.
+func marginOf(text []byte) []byte {
+	if at := bytes.Index(text, []byte(": runtime error: ")); at >= 0 {
+		if logger := bytes.LastIndex(text[:at], []byte(": ")); logger >= 0 {
+			return text[:logger+2]
+		}
+		return nil
+	}
+	for at := 0; ; at += 2 {
+		next := bytes.Index(text[at:], []byte("=="))
+		if next < 0 || next+at > 256 {
+			return nil
+		}
+		if at += next; at > 0 {
+			if pid, _ := stackline.CutPID(text[at:]); pid != 0 {
+				return text[:at]
+			}
+		} else if pid, _ := stackline.CutPID(text); pid != 0 {
+			return nil
+		}
+	}
+}
+
+// marginLength measures the margin at the start of text, where numbers (of
+// lines, times, processes) may differ; 0 if it is not there.
+func marginLength(text, margin []byte) int {
+	at := 0
+	for i := 0; i < len(margin); {
+		if at >= len(text) {
+			return 0
+		}
+		if !isDigit(margin[i]) {
+			if margin[i] != text[at] {
+				return 0
+			}
+			i, at = i+1, at+1
+			continue
+		}
+		if !isDigit(text[at]) {
+			return 0
+		}
+		for ; i < len(margin) && isDigit(margin[i]); i++ {
+		}
+		for ; at < len(text) && isDigit(text[at]); at++ {
+		}
+	}
+	return at
 }

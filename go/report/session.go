@@ -19,8 +19,9 @@ type machine interface {
 	// says whether the report is over.
 	Fit(stackline.Line) stackline.Fit
 	Feed(stackline.Line) bool
-	// End ends the report early and says what is missing, empty if nothing.
-	End(why string) string
+	// End ends the report early and says what is missing, empty if nothing;
+	// atEnd says that it is the log that ends.
+	End(why string, atEnd bool) string
 	// Take hands over what is complete; Pending is where the first report
 	// starts that is not.
 	Take() []model.Report
@@ -79,8 +80,11 @@ const (
 
 type openReport struct {
 	machine machine
+	format  string
 	source  string // where its lines come from, if the log says so
+	margin  []byte // what an unknown logger put before its first line
 	line    int64  // the number of its last line
+	before  int64  // the number of the line before that
 }
 
 // session reads one log.
@@ -89,8 +93,10 @@ type session struct {
 	emit    func(model.Report) error
 	open    []*openReport // in the order of their last lines, newest last
 	waiting []model.Report
+	held    []heldLine
 	emitted int
 	number  int64 // of the line
+	whole   int64 // of the last line that the log's end did not cut
 	scratch []byte
 	nul     int64 // where the first NUL byte stands, +1
 
@@ -106,6 +112,9 @@ func newSession(name string, emit func(model.Report) error) *session {
 // line takes the next line of the log.
 func (s *session) line(line stackline.Line) error {
 	s.number++
+	if !line.Unterminated {
+		s.whole = s.number
+	}
 	if line.Cut {
 		s.cutLine(line)
 	}
@@ -147,21 +156,23 @@ func (s *session) begin(line stackline.Line, source []byte) bool {
 		if !ok {
 			continue
 		}
-		s.makeRoom(m.PID(), string(source))
-		s.open = append(s.open, &openReport{machine: m, source: string(source), line: s.number})
+		s.makeRoom(m.PID(), string(source), format.name)
+		s.open = append(s.open, &openReport{
+			machine: m, format: format.name, source: string(source), margin: bytes.Clone(marginOf(line.Text)), line: s.number,
+		})
 		return true
 	}
 	return false
 }
 
 // makeRoom ends the reports that a new one shows to be over: of the same
-// process, since a process reports one thing at a time; those that have all
-// they need; the stalest if there are too many.
-func (s *session) makeRoom(pid int, source string) {
+// process, since a process reports one thing at a time; of the same format,
+// if they have all they need; the stalest if there are too many.
+func (s *session) makeRoom(pid int, source, format string) {
 	for i := 0; i < len(s.open); {
 		o := s.open[i]
 		same := pid != 0 && o.machine.PID() == pid
-		if same || o.machine.Settled() && o.source == source {
+		if same || o.machine.Settled() && o.source == source && o.format == format {
 			s.end(i, "another report begins here")
 			continue
 		}
@@ -180,46 +191,120 @@ func apart(a string, b []byte) bool {
 
 // route gives the line to the report that it continues best.
 func (s *session) route(line stackline.Line, source []byte, mayTell bool) {
-	best, bestFit := -1, stackline.FitNone
-	for i := len(s.open) - 1; i >= 0; i-- {
-		o := s.open[i]
-		if apart(o.source, source) {
-			continue
-		}
-		fit := o.machine.Fit(line)
-		if fit != stackline.FitNone && o.source != "" && o.source == string(source) {
-			fit += stackline.FitCertain
-		}
-		if fit > bestFit {
-			best, bestFit = i, fit
-		}
-	}
-	if best < 0 {
+	best, tied := s.best(line, source)
+	switch {
+	case best == nil:
 		if mayTell {
 			s.tell(line)
 		}
-		s.endStale()
-		return
+	case tied && announces(best.machine) && len(s.held) < maxOpen:
+		line.Text = bytes.Clone(line.Text)
+		s.held = append(s.held, heldLine{line, bytes.Clone(source)})
+	default:
+		s.feedHeading(best, line)
+		s.feed(best, line)
 	}
-	o := s.open[best]
-	o.line = s.number
-	s.open = append(slices.Delete(s.open, best, best+1), o)
+	s.endStale()
+}
+
+// best answers the report that the line continues best, and whether others
+// fit as well: then the one that was fed last.
+func (s *session) best(line stackline.Line, source []byte) (best *openReport, tied bool) {
+	bestFit := stackline.FitNone
+	for i := len(s.open) - 1; i >= 0; i-- {
+		o := s.open[i]
+		fit := s.fit(o, line, source)
+		switch {
+		case fit == stackline.FitNone || fit < bestFit:
+		case fit > bestFit:
+			best, bestFit, tied = o, fit, false
+		default:
+			tied = true
+			if s.takeTurns(o, best) {
+				best = o
+			}
+		}
+	}
+	return best, tied
+}
+
+func (s *session) fit(o *openReport, line stackline.Line, source []byte) stackline.Fit {
+	if apart(o.source, source) {
+		return stackline.FitNone
+	}
+	line.Text = line.Text[marginLength(line.Text, o.margin):]
+	fit := o.machine.Fit(line)
+	if fit != stackline.FitNone && o.source != "" && o.source == string(source) {
+		fit += stackline.FitCertain
+	}
+	return fit
+}
+
+// feed gives the line to a report that was just asked whether it fits.
+func (s *session) feed(o *openReport, line stackline.Line) {
+	at := slices.Index(s.open, o)
+	o.before, o.line = o.line, s.number
+	s.open = append(slices.Delete(s.open, at, at+1), o)
 	if o.machine.Feed(line) {
 		s.end(len(s.open)-1, "")
 	} else {
 		s.take(o.machine)
 	}
-	s.endStale()
+}
+
+// heldLine is a heading that several reports wait for. The address of the
+// first frame below it decides whose it is.
+type heldLine struct {
+	line   stackline.Line
+	source []byte
+}
+
+func announces(m machine) bool {
+	heading, ok := m.(interface{ Announces() bool })
+	return ok && heading.Announces()
+}
+
+// feedHeading gives a report whose stack begins the heading that was held
+// back, and asks it about the line again.
+func (s *session) feedHeading(o *openReport, line stackline.Line) {
+	if len(s.held) == 0 {
+		return
+	}
+	if mark, ok := stackline.Find(line); !ok || mark.Index != 0 {
+		return
+	}
+	for i, held := range s.held {
+		if s.fit(o, held.line, held.source) != stackline.FitNone {
+			o.machine.Feed(held.line)
+			s.held = slices.Delete(s.held, i, i+1)
+			break
+		}
+	}
+	s.fit(o, line, nil)
+}
+
+// takeTurns says whether the last two lines went to older and then to newer,
+// so that it is older's turn. A report that has the last two lines keeps on.
+func (s *session) takeTurns(older, newer *openReport) bool {
+	return newer.line == s.number-1 && older.line == s.number-2 && newer.before > 0 && newer.before < older.line
 }
 
 // tell notes lines that say that a report is missing.
 func (s *session) tell(line stackline.Line) {
 	switch {
+	case line.Unterminated && (bytes.Contains(line.Text, []byte("ERROR: ")) || bytes.Contains(line.Text, []byte(": runtime error: "))):
+		s.addPartial(line.OffsetBytes, "the log ends within a line that may begin a report")
 	case lsan.Fatal(line):
 		s.addPartial(line.OffsetBytes, "LeakSanitizer failed and did not look for leaks (it cannot run under ptrace: gdb, strace)")
-	case bytes.Contains(line.Text, []byte("SUMMARY: ")) && bytes.Contains(line.Text, []byte("Sanitizer: ")):
+	case bytes.Contains(line.Text, []byte("SUMMARY: ")) && bytes.Contains(line.Text, []byte("Sanitizer: ")) && !s.summarized():
 		s.addPartial(line.OffsetBytes, "a report ends here whose beginning is missing")
 	}
+}
+
+// summarized says whether a report has its SUMMARY and still waits for its
+// last words: of two equal ones that are mixed, each may have the other's.
+func (s *session) summarized() bool {
+	return slices.ContainsFunc(s.open, func(o *openReport) bool { return o.format == "asan" && o.machine.Settled() })
 }
 
 // endStale ends the reports that too many foreign lines came after.
@@ -234,11 +319,13 @@ func (s *session) endStale() {
 	}
 }
 
-func (s *session) end(i int, why string) {
+func (s *session) end(i int, why string) { s.close(i, why, false) }
+
+func (s *session) close(i int, why string, atEnd bool) {
 	m := s.open[i].machine
 	s.open = slices.Delete(s.open, i, i+1)
 	offset, pending := m.Pending()
-	missing := m.End(why)
+	missing := m.End(why, atEnd)
 	if missing != "" {
 		if !pending {
 			offset = 0
@@ -250,7 +337,7 @@ func (s *session) end(i int, why string) {
 
 func (s *session) endAll(why string) {
 	for len(s.open) > 0 {
-		s.end(0, why)
+		s.close(0, why, s.open[0].line >= s.whole)
 	}
 }
 

@@ -25,6 +25,7 @@ type Report struct {
 	event   event          // of the line that Fit last looked at
 	body    []byte         // of that line, without "==PID=="
 	mark    stackline.Mark // of that line
+	located int            // how often it was said where the address lies
 	summary bool           // the SUMMARY was read: only afterwords may come
 	ended   bool
 	taken   bool
@@ -124,6 +125,8 @@ func (r *Report) textFit() stackline.Fit {
 	case eventSummary:
 		kind := summaryKind(r.body)
 		switch {
+		case kind == r.header.kind && r.namesLeaf():
+			return stackline.FitGood + stackline.FitWeak
 		case kind == r.header.kind:
 			return stackline.FitGood
 		case r.header.sure && plausible[r.header.kind]:
@@ -131,10 +134,7 @@ func (r *Report) textFit() stackline.Fit {
 		}
 		return stackline.FitWeak
 	case eventFree, eventAllocation:
-		if r.collector.Announced() || r.event == eventFree && r.collector.Has(model.RoleFree) {
-			return stackline.FitWeak
-		}
-		return stackline.FitGood
+		return r.headingFit()
 	case eventAccess:
 		if r.report.Access != nil {
 			return stackline.FitNone
@@ -144,6 +144,40 @@ func (r *Report) textFit() stackline.Fit {
 		return r.addressFit()
 	}
 	return stackline.FitGood
+}
+
+// Announces says whether the line that Fit last looked at is the heading of a
+// stack. Its words fit any report; the stack's addresses do not.
+func (r *Report) Announces() bool {
+	return r.event == eventFree || r.event == eventAllocation || r.event == eventThread
+}
+
+// headingFit weighs "freed by" and "allocated by", which follow where the
+// address "is located", one after the other.
+func (r *Report) headingFit() stackline.Fit {
+	due := r.located > r.collector.Count(model.RoleAllocation)
+	switch {
+	case r.event == eventFree:
+		due = due && r.collector.Count(model.RoleFree) == 0
+	case bytes.Contains(r.body, []byte("previously ")):
+		due = r.collector.Count(model.RoleFree) > 0
+	}
+	if due && !r.collector.Announced() {
+		return stackline.FitGood
+	}
+	return stackline.FitWeak
+}
+
+// namesLeaf says whether the SUMMARY in body has the place of the fault.
+func (r *Report) namesLeaf() bool {
+	leaf, ok := r.collector.Leaf()
+	if !ok {
+		return false
+	}
+	if leaf.Module != "" {
+		return bytes.Contains(r.body, fmt.Appendf(nil, "+0x%x)", uint64(leaf.VirtAddr)))
+	}
+	return leaf.File != "" && bytes.Contains(r.body, fmt.Appendf(nil, "%s:%d", leaf.File, leaf.Line))
 }
 
 // addressFit weighs a line that may name the report's address.
@@ -183,11 +217,16 @@ func (r *Report) Feed(line stackline.Line) (done bool) {
 	case eventThread:
 		r.collector.Heading(model.RoleThread, trimColon(text))
 	case eventLocated:
-		r.collector.Detail(text)
+		if bytes.HasPrefix(text, []byte("Address ")) {
+			r.collector.Detail(text)
+		}
 		r.collector.Heading(model.RoleOther, trimColon(text))
 	case eventEmptyStack:
 		r.collector.EmptyStack()
 	case eventDetail:
+		if bytes.Contains(text, []byte(" is located ")) {
+			r.located++
+		}
 		r.collector.Detail(text)
 	case eventSummary:
 		r.readSummary(text, line)
@@ -204,7 +243,7 @@ func trimColon(text []byte) []byte { return bytes.TrimSuffix(text, []byte(":")) 
 // on it, unless the log ends within the kind.
 func (r *Report) readSummary(text []byte, line stackline.Line) {
 	kind := summaryKind(text)
-	complete := line.Whole() || bytes.Contains(text, []byte(kind+" "))
+	complete := line.Whole() || bytes.Contains(text, []byte(kind+" ")) || kind == r.header.kind
 	if kind != "" && complete {
 		r.report.Kind = string(bytes.ToValidUTF8([]byte(kind), []byte("\uFFFD")))
 	}
@@ -214,7 +253,7 @@ func (r *Report) readSummary(text []byte, line stackline.Line) {
 
 // End ends the report at a place where none of its lines did, and says what
 // is missing; it is empty if nothing is.
-func (r *Report) End(why string) string {
+func (r *Report) End(why string, _ bool) string {
 	if r.ended {
 		return ""
 	}

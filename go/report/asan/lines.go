@@ -205,6 +205,7 @@ func summaryKind(text []byte) string {
 		return ""
 	}
 	kind, _, _ := bytes.Cut(bytes.TrimSpace(rest), []byte(" "))
+	kind = bytes.TrimSuffix(kind, []byte(":"))
 	if len(kind) == 0 || len(kind) > maxKindBytes || kind[0] >= '0' && kind[0] <= '9' {
 		return ""
 	}

@@ -112,7 +112,7 @@ func (r *Report) Fit(line stackline.Line) stackline.Fit {
 		return r.collector.Fit(mark)
 	}
 	switch {
-	case len(r.body) == 0:
+	case line.Blank():
 		r.event = eventBlank
 		if r.collector.Open() {
 			return stackline.FitWeak
@@ -163,7 +163,7 @@ func (r *Report) Feed(line stackline.Line) (done bool) {
 
 // End ends the check at a place where none of its lines did, and says what is
 // missing; it is empty if nothing is.
-func (r *Report) End(why string) string {
+func (r *Report) End(why string, _ bool) string {
 	if r.ended {
 		return ""
 	}

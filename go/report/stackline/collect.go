@@ -68,14 +68,23 @@ func (c *Collector) Open() bool { return c.next > 0 && !c.closed }
 // Stacks says how many stacks there are.
 func (c *Collector) Stacks() int { return len(c.stacks) }
 
-// Has says whether there is a stack with the role.
-func (c *Collector) Has(role model.Role) bool {
+// Count says how many stacks have the role.
+func (c *Collector) Count(role model.Role) int {
+	count := 0
 	for i := range c.stacks {
 		if c.stacks[i].Role == role {
-			return true
+			count++
 		}
 	}
-	return false
+	return count
+}
+
+// Leaf is the first frame of the first stack.
+func (c *Collector) Leaf() (model.Frame, bool) {
+	if len(c.stacks) == 0 || len(c.stacks[0].Frames) == 0 {
+		return model.Frame{}, false
+	}
+	return c.stacks[0].Frames[0], true
 }
 
 // Fit says how well a frame continues this report.
@@ -102,7 +111,10 @@ func (c *Collector) Fit(mark Mark) Fit {
 		}
 	}
 	if c.windows[mark.AbsAddr>>32] {
-		return fit + addressFit - 1
+		return fit + addressFit
+	}
+	if len(c.windows) > 1 {
+		return max(fit-1, 1) // it lies where nothing of this process was seen
 	}
 	return fit
 }

@@ -108,6 +108,7 @@ type modulePlace struct {
 var (
 	buildIDOpen   = []byte("(BuildId: ")
 	unknownModule = []byte("(<unknown module>)")
+	offsetOpen    = []byte("+0x")
 )
 
 // cutModule reads "(MODULE+0xOFFSET)" and "(BuildId: HEX)" off the end of a
@@ -119,7 +120,7 @@ func cutModule(text []byte) (modulePlace, bool) {
 		place.before = text[:len(text)-len(unknownModule)]
 		return place, true
 	}
-	if open := bytes.LastIndex(text, buildIDOpen); open > 0 {
+	if open := lastIndex(text, buildIDOpen); open > 0 {
 		id := text[open+len(buildIDOpen):]
 		end := bytes.IndexByte(id, ')')
 		// A build ID that the log's end cut is dropped, its module is not.
@@ -134,7 +135,7 @@ func cutModule(text []byte) (modulePlace, bool) {
 		return place, false
 	}
 	body := text[:len(text)-1]
-	plus := bytes.LastIndex(body, []byte("+0x"))
+	plus := lastIndex(body, offsetOpen)
 	if plus < 0 {
 		return place, false
 	}
@@ -149,6 +150,18 @@ func cutModule(text []byte) (modulePlace, bool) {
 	place.before, place.offset = text[:open], offset
 	place.module = cutArchitecture(body[open+1 : plus])
 	return place, true
+}
+
+// lastIndex is bytes.LastIndex for words near the end of a line, which it
+// finds without hashing the line.
+func lastIndex(text, word []byte) int {
+	for end := len(text); ; {
+		at := bytes.LastIndexByte(text[:end], word[0])
+		if at < 0 || bytes.HasPrefix(text[at:], word) {
+			return at
+		}
+		end = at
+	}
 }
 
 func isHex(text []byte) bool {

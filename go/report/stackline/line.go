@@ -28,8 +28,9 @@ type Line struct {
 // Whole says that all of the line is there.
 func (l Line) Whole() bool { return !l.Cut && !l.Unterminated }
 
-// Blank says that the line is empty but for white space.
-func (l Line) Blank() bool { return len(bytes.TrimSpace(l.Text)) == 0 }
+// Blank says that the line is empty but for white space, and no more of it is
+// to come.
+func (l Line) Blank() bool { return l.Whole() && len(bytes.TrimSpace(l.Text)) == 0 }
 
 // CutPID splits a leading "==PID==" off. pid is 0 where there is none.
 func CutPID(text []byte) (pid int, rest []byte) {

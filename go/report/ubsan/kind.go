@@ -121,3 +121,19 @@ func width(text string) (bits int, signed, ok bool) {
 	}
 	return bits, strings.HasSuffix(rest, " signed"), true
 }
+
+// complete says that a message whose end may be missing has all that its kind
+// was derived from.
+func complete(message, kind string) bool {
+	switch {
+	case kind == Generic:
+		return false
+	case strings.HasPrefix(kind, "implicit-"):
+		return strings.HasSuffix(message, ")")
+	case kind == "invalid-bool-load" || kind == "invalid-enum-load":
+		return strings.HasSuffix(message, "'") && strings.Count(message, "'") == 2
+	case kind == "nullptr-with-nonzero-offset":
+		return strings.HasSuffix(message, " to null pointer")
+	}
+	return true
+}

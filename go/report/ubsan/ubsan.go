@@ -36,7 +36,8 @@ type Report struct {
 	body  []byte
 	mark  stackline.Mark
 	dump  int  // lines of a memory dump that may still come
-	caret bool // the last of them pointed at a byte
+	caret int  // the column at which the last of them pointed, 0 if it did not
+	cut   bool // the log ends within the first line
 	ended bool
 	taken bool
 }
@@ -61,8 +62,11 @@ func New(line stackline.Line, name string) (*Report, bool) {
 	}
 	message := bytes.TrimSpace(line.Text[at+len(errorWord):])
 	message = message[:min(len(message), maxMessageBytes)]
-	r := &Report{}
+	r := &Report{cut: line.Unterminated}
 	kind := Kind(string(message))
+	if !line.Whole() && !complete(string(message), kind) {
+		return nil, false
+	}
 	if !r.readPlace(bytes.TrimSpace(line.Text[:at]), kind != Generic) || len(message) == 0 {
 		return nil, false
 	}
@@ -82,7 +86,11 @@ func New(line stackline.Line, name string) (*Report, bool) {
 func (r *Report) readAccess(message []byte) {
 	var address uint64
 	if at := bytes.Index(message, []byte(" address 0x")); at >= 0 {
-		address, _ = stackline.Hex(message[at+len(" address "):])
+		digits := message[at+len(" address "):]
+		var length int
+		if address, length = stackline.Hex(digits); length == 0 || r.cut && length == len(digits) {
+			return
+		}
 	} else if r.report.Kind != "null-pointer-use" {
 		return
 	}
@@ -107,6 +115,10 @@ func (r *Report) readPlace(text []byte, known bool) bool {
 	if frame, ok := stackline.Place(text, &r.collector.Strings); ok {
 		r.place = frame
 		return known || frame.Module != ""
+	}
+	// A logger's words before the place are not part of the path.
+	if at := bytes.LastIndex(text, []byte(": ")); at >= 0 {
+		text = text[at+2:]
 	}
 	file, line, column, count := stackline.Source(text)
 	if count == 0 || count == 1 && !known || len(file) == 0 || line == 0 {
@@ -148,7 +160,7 @@ func (r *Report) Fit(line stackline.Line) stackline.Fit {
 	}
 	text := bytes.TrimSpace(line.Text)
 	switch {
-	case len(text) == 0:
+	case line.Blank():
 		r.event = eventBlank
 		if r.collector.Open() {
 			return stackline.FitWeak
@@ -159,7 +171,7 @@ func (r *Report) Fit(line stackline.Line) stackline.Fit {
 		return r.summaryFit(text)
 	case bytes.Contains(text, noteWord):
 		r.event = eventNote
-	case r.dump > 0 && isDump(text, r.caret && line.Text[0] == ' '):
+	case r.dump > 0 && isDump(text, r.caret > 0 && margin(line.Text) == r.caret):
 		r.event = eventDump
 	case bytes.HasPrefix(text, emptyStack):
 		r.event = eventEmptyStack
@@ -188,11 +200,11 @@ func (r *Report) Feed(line stackline.Line) (done bool) {
 	case eventEmptyStack:
 		r.collector.EmptyStack()
 	case eventNote:
-		r.dump, r.caret = 3, false
+		r.dump, r.caret = 3, 0
 		r.collector.Detail(bytes.TrimSpace(r.body))
 	case eventDump:
 		r.dump--
-		r.caret = bytes.IndexByte(r.body, '^') >= 0
+		r.caret = max(bytes.IndexByte(r.body, '^'), 0)
 		r.collector.Detail(bytes.TrimRight(r.body, " "))
 	case eventSummary:
 		r.readSummary(line)
@@ -214,17 +226,22 @@ func (r *Report) readSummary(line stackline.Line) {
 }
 
 // End ends the finding at a place where none of its lines did, and says what
-// is missing; it is empty if nothing is: only a stack has an end to miss.
-func (r *Report) End(why string) string {
+// is missing; it is empty if nothing is. Only a stack has an end to miss, and
+// only where the log itself ends (atEnd): some collectors drop the empty line
+// behind a stack.
+func (r *Report) End(why string, atEnd bool) string {
 	if r.ended {
 		return ""
 	}
-	incomplete := r.collector.Open()
+	incomplete := atEnd && (r.cut || r.collector.Open())
+	if !incomplete {
+		why = ""
+	}
 	r.finish(why)
 	if !incomplete {
 		return ""
 	}
-	return fmt.Sprintf("the stack of the UndefinedBehaviorSanitizer report %q is not complete: %s", r.report.Kind, why)
+	return fmt.Sprintf("the UndefinedBehaviorSanitizer report %q is not complete: %s", r.report.Kind, why)
 }
 
 func (r *Report) finish(why string) {
@@ -275,3 +292,5 @@ func isDump(text []byte, words bool) bool {
 	}
 	return digits%2 == 0
 }
+
+func margin(text []byte) int { return len(text) - len(bytes.TrimLeft(text, " ")) }

@@ -4,30 +4,37 @@ import "github.com/ffikit/ffikit/go/model"
 
 // markBoundaries sets Boundary on the frames that were entered from another
 // language: "caller>callee", on the first frame after the crossing that is no
-// machinery. Going from the root to the leaf, the caller is the last frame
-// that speaks for a language: a user's frame for its own, the CPython core
-// for Python, the Go runtime for Go. Glue of all kinds (cgo's and Cython's
-// wrappers, trampolines, interceptors, libc, libffi, Rust's library) is
-// transparent, and so is assembly, which has no boundary of its own. After a
-// frame of unknown language nothing is claimed until a language is known
-// again. The root has no caller, hence no boundary.
+// machinery. Going from the root to the leaf, some frames speak for a language:
+// a user's frame for its own, the CPython core for Python, the Go runtime for
+// Go. The caller is the last language that spoke before the callee's did. Glue
+// of all kinds (cgo's and Cython's wrappers, trampolines, interceptors, libc,
+// libffi, Rust's library) is transparent, and so is assembly, which has no
+// boundary of its own. After a frame of unknown language nothing is claimed
+// until a language is known again. The root has no caller, hence no boundary.
 func markBoundaries(frames []model.Frame) {
-	caller := model.LanguageUnknown
+	// current is the language that spoke last; entered is the one before it,
+	// until a frame of the user's shows the crossing.
+	var current, entered model.Language
 	for i := len(frames) - 1; i >= 0; i-- {
 		f := &frames[i]
+		spoken := f.Language
 		if f.Runtime {
-			if lang := speaksFor(f.Machinery); lang != model.LanguageUnknown {
-				caller = lang
-			}
+			spoken = speaksFor(f.Machinery)
+		}
+		if spoken == model.LanguageAsm || (f.Runtime && spoken == model.LanguageUnknown) {
 			continue
 		}
-		if f.Language == model.LanguageAsm {
+		if spoken != current {
+			entered = current
+		}
+		current = spoken
+		if f.Runtime {
 			continue
 		}
-		if f.Language != model.LanguageUnknown && caller != model.LanguageUnknown && f.Language != caller {
-			f.Boundary = string(caller) + ">" + string(f.Language)
+		if entered != model.LanguageUnknown && current != model.LanguageUnknown {
+			f.Boundary = string(entered) + ">" + string(current)
 		}
-		caller = f.Language
+		entered = model.LanguageUnknown
 	}
 }
 

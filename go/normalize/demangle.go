@@ -42,7 +42,15 @@ func Demangle(name string) (string, model.Language) {
 func demangleABI(name string) (readable string, lang model.Language) {
 	if strings.HasPrefix(name, "_R") || strings.HasPrefix(name, "_Z") || strings.HasPrefix(name, "___Z") {
 		if readable, ok := demangleSymbol(dropCloneSuffixes(name)); ok {
-			return readable, manglingLanguage(name)
+			lang := manglingLanguage(name)
+			if lang == model.LanguageRust {
+				// The library leaves legacy escapes of code points that it
+				// does not know.
+				if plain, ok := demangleRustLegacyRest(readable); ok {
+					readable = plain
+				}
+			}
+			return readable, lang
 		}
 		return name, model.LanguageUnknown
 	}

@@ -111,8 +111,15 @@ func rustHead(function string) string {
 // pathOf is a name without what stands in generic arguments after it: a
 // library function called with a user's type is the library's.
 func pathOf(function string) string {
-	if i := strings.Index(function, "::<"); i > 0 {
-		return function[:i]
+	for from := 0; ; {
+		i := strings.Index(function[from:], "::<")
+		if i < 0 {
+			return function
+		}
+		from += i
+		if !strings.HasPrefix(function[from+2:], "<impl ") {
+			return function[:from]
+		}
+		from += len("::<")
 	}
-	return function
 }

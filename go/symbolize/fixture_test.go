@@ -66,9 +66,9 @@ __attribute__((noinline)) static int walk(struct pair *pairs, int count) {
 int entry(int argc) {
     struct pair *pairs = malloc(sizeof *pairs * (size_t)(argc + 3));
     memset(pairs, argc, sizeof *pairs * (size_t)(argc + 3));
-    int sum = walk(pairs, argc + 3);
+    int sum = walk(pairs, argc + 3);  /* MARK: entry */
     free(pairs);
-    return sum;                       /* MARK: entry */
+    return sum;
 }
 
 int main(int argc, char **argv) { (void)argv; return entry(argc) & 1; }

@@ -39,15 +39,19 @@ func TestSamples(t *testing.T) {
 			t.Parallel()
 			faulty := &program{t, t.TempDir(), command}
 			document, status := faulty.run(page, Faulty)
-			require.Len(t, document.Reports, 1, "findings of the faulty code")
-			report := document.Reports[0]
-			assert.Equal(t, page.Shows, report.Kind)
+			require.NotEmpty(t, document.Reports, "findings of the faulty code")
 			assert.Equal(t, 1, status)
-			require.NotNil(t, report.Blame)
-			blamed := report.Stacks[report.Blame.Stack].Frames[report.Blame.Frame]
 			file, line := marked(t, page)
-			assert.Equal(t, file, filepath.Base(blamed.File))
-			assert.Equal(t, line, blamed.Line)
+			kinds := []string{}
+			for _, report := range document.Reports { // two tools may see one fault
+				kinds = append(kinds, report.Kind)
+				require.NotNil(t, report.Blame)
+				blamed := report.Stacks[report.Blame.Stack].Frames[report.Blame.Frame]
+				assert.Equal(t, file, filepath.Base(blamed.File))
+				assert.Equal(t, line, blamed.Line)
+			}
+			assert.Contains(t, kinds, page.Shows)
+			assert.Subset(t, append(page.Kinds, page.Shows), kinds)
 
 			mended := &program{t, t.TempDir(), command}
 			document, status = mended.run(page, Mended)

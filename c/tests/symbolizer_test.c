@@ -125,6 +125,10 @@ static void files_that_cannot_be_read_are_refused(void) {
   CHECK_INT(mkfifo(path, 0600), 0);
   check_refused(path, FFIKIT_ERR_FORMAT, path);
   unlink(path);
+  /* A link to itself: there is something, but the system cannot open it. */
+  CHECK_INT(symlink(path, path), 0);
+  check_refused(path, FFIKIT_ERR_IO, path);
+  unlink(path);
   check_refused(folder, FFIKIT_ERR_FORMAT, folder);
   check_refused("/dev/zero", FFIKIT_ERR_FORMAT, "/dev/zero");
   rmdir(folder);

@@ -15,6 +15,7 @@ import (
 	"unsafe"
 
 	"github.com/ffikit/ffikit/go/cmd/libffikit/internal/handle"
+	"github.com/ffikit/ffikit/go/object"
 )
 
 // statusError is an error whose status is known.
@@ -70,16 +71,17 @@ func statusOf(err error) C.ffikit_status {
 		return known.status
 	case errors.Is(err, handle.ErrInvalid):
 		return C.FFIKIT_ERR_HANDLE
-	case errors.Is(err, handle.ErrFull):
+	case errors.Is(err, handle.ErrFull), errors.Is(err, object.ErrLimit):
 		return C.FFIKIT_ERR_LIMIT
+	case errors.Is(err, object.ErrChanged):
+		return C.FFIKIT_ERR_IO
+	case errors.Is(err, object.ErrNotRegular), errors.Is(err, object.ErrNotELF), errors.Is(err, object.ErrFormat):
+		return C.FFIKIT_ERR_FORMAT
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
 		return C.FFIKIT_ERR_NOT_FOUND
 	}
-	var path *fs.PathError
-	if errors.As(err, &path) {
-		return C.FFIKIT_ERR_IO
-	}
-	return C.FFIKIT_ERR_FORMAT
+	// What is left is the system's word on opening or reading.
+	return C.FFIKIT_ERR_IO
 }
 
 // panicSite says where the recovered panic came from: the innermost frame that

@@ -40,7 +40,9 @@ func (d *Data) readFunctions(u *unit, info *unitInfo) error {
 			break
 		}
 		if !d.readFunction(u, info, c, off, a, &e) {
-			err = d.walkError(off)
+			if err = d.walkError(off); len(info.functions) >= maxFunctions {
+				err = d.errorAt(secInfo, uint64(off), object.ErrLimit, "the unit's functions")
+			}
 			break
 		}
 		if a.children && e.off >= 0 {

@@ -26,7 +26,7 @@ func (p *textPrinter) stack(r *model.Report, index, width int) {
 			m.related[related.Frame] = related.Reason
 		}
 	}
-	heading := string(s.Role)
+	heading := shortenMiddle(printable(string(s.Role), 40), 20)
 	name := printable(strings.TrimSuffix(strings.TrimSpace(s.Name), ":"), 300)
 	if heading == "" || heading == string(model.RoleOther) {
 		heading = "stack"
@@ -34,7 +34,7 @@ func (p *textPrinter) stack(r *model.Report, index, width int) {
 	if name != "" {
 		name = " — " + shortenMiddle(name, p.opts.Width-runes(heading)-6)
 	}
-	p.line("   ", p.paint(styleBold, printable(heading, 40)), p.paint(styleDim, name))
+	p.line("   ", p.paint(styleBold, heading), p.paint(styleDim, name))
 	if len(s.Frames) == 0 {
 		p.line("       (no frames)")
 	}
@@ -73,7 +73,8 @@ func (p *textPrinter) frames(frames []model.Frame, width int, m *marks) {
 		p.frame(f, i, digits, width, m)
 		if f.Boundary != "" {
 			caller, callee, _ := strings.Cut(f.Boundary, ">")
-			p.line(foldIndent, p.paint(styleCyan, boundaryRule+" "+printable(caller, 20)+" → "+printable(callee, 20)+" "+boundaryRule))
+			crossing := shortenMiddle(printable(caller, 20), 12) + " → " + shortenMiddle(printable(callee, 20), 12)
+			p.line(foldIndent, p.paint(styleCyan, boundaryRule+" "+crossing+" "+boundaryRule))
 		}
 		i++
 	}
@@ -150,11 +151,11 @@ func (p *textPrinter) frame(f *model.Frame, index, digits, width int, m *marks) 
 	if f.Runtime {
 		placeStyle = styleDim
 	}
-	p.line(p.paint(markStyle, mark), p.paint(styleDim, prefix), p.paint(languageStyles[f.Language], pad(printable(string(f.Language), 7), 7)), " ",
+	p.line(p.paint(markStyle, mark), p.paint(styleDim, prefix), p.paint(languageStyles[f.Language], pad(shortenMiddle(printable(string(f.Language), 7), 7), 7)), " ",
 		p.paint(titleStyle, title), p.paint(styleDim, suffix), gap, "  ", p.paint(placeStyle, place))
 	if isRelated && reason != "" {
 		said, _, _ := strings.Cut(printable(reason, 0), ":")
-		p.line(foldIndent, p.paint(styleYellow, "└ "+said))
+		p.line(foldIndent, p.paint(styleYellow, "└ "+shortenMiddle(said, p.opts.Width-len(foldIndent)-2)))
 	}
 }
 

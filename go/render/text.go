@@ -110,7 +110,6 @@ func (p *textPrinter) report(r *model.Report, number, total int) {
 		p.line()
 		p.stack(r, i, width)
 	}
-	p.line()
 	p.footer(r)
 	p.line()
 }
@@ -224,6 +223,9 @@ func (p *textPrinter) footer(r *model.Report) {
 	}
 	if r.Fingerprint != "" {
 		parts = append(parts, "fingerprint "+printable(r.Fingerprint, 80))
+	}
+	if len(parts) > 0 || r.Source.File != "" {
+		p.line()
 	}
 	if len(parts) > 0 {
 		p.wrapped("   ", "   ", strings.Join(parts, " · "), styleDim)

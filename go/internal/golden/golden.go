@@ -7,7 +7,6 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
-	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -15,9 +14,16 @@ import (
 
 var update = flag.Bool("update", false, "write golden files anew (read the diff before you commit it)")
 
+// T is what Assert needs of a *testing.T.
+type T interface {
+	Helper()
+	Errorf(format string, args ...any)
+	FailNow()
+}
+
 // Assert fails t unless got equals the file testdata/name of t's package. It
 // reports whether they are equal. With -update it writes the file.
-func Assert(t *testing.T, name string, got []byte) bool {
+func Assert(t T, name string, got []byte) bool {
 	t.Helper()
 	file := filepath.Join("testdata", filepath.FromSlash(name))
 	if *update {

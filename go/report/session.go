@@ -353,22 +353,23 @@ func (s *session) take(m machine) {
 
 // flush emits what no open report comes before.
 func (s *session) flush() error {
-	for len(s.waiting) > 0 {
-		if first, ok := s.firstPending(); ok && s.waiting[0].Source.OffsetBytes > first {
-			if len(s.waiting) <= maxWaiting {
+	emitted := 0
+	defer func() { s.waiting = slices.Delete(s.waiting, 0, emitted) }()
+	for emitted < len(s.waiting) {
+		if first, ok := s.firstPending(); ok && s.waiting[emitted].Source.OffsetBytes > first {
+			if len(s.waiting)-emitted <= maxWaiting {
 				return nil
 			}
 			s.endFirst()
 			continue
 		}
-		report := s.waiting[0]
-		s.waiting = s.waiting[1:]
+		report := s.waiting[emitted]
+		emitted++
 		s.emitted++
 		if err := s.emit(report); err != nil {
 			return err
 		}
 	}
-	s.waiting = nil
 	return nil
 }
 

@@ -223,7 +223,10 @@ func Place(text []byte, strings *Strings) (model.Frame, bool) {
 	if address, length := Hex(text); length == len(text) && bytes.HasPrefix(text, []byte("0x")) {
 		return model.Frame{AbsAddr: model.AbsAddr(address)}, length > 0
 	}
-	if !bytes.Contains(text, []byte("(")) {
+	if lastIndex(text, offsetOpen) < 0 {
+		return model.Frame{}, false
+	}
+	if bytes.IndexByte(text, '(') < 0 {
 		text = append(append([]byte{'('}, text...), ')')
 	}
 	place, ok := cutModule(text)

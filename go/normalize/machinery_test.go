@@ -95,6 +95,7 @@ var machineryCases = []struct {
 	{model.Frame{Function: "std::panicking::catch_unwind", File: "/src/std/panicking.rs", Line: 1}, "", rust},
 	{model.Frame{Function: "std::rt::lang_start", File: "/home/u/.rustup/toolchains/stable/lib/rustlib/src/rust/library/std/src/rt.rs", Line: 1}, ownerRust, rust},
 	{model.Frame{Function: "__rust_try", File: "1wqdinf95h5eux6ykblsaa9zn"}, ownerRust, rust},
+	{model.Frame{Function: "__rust_try 3l2jd606yrq1rze0cqefl557q"}, ownerRust, rust},
 	{model.Frame{Function: "__rustc::__rust_dealloc", File: "/src/victim/t2/rust2/src/lib.rs", Line: 36}, ownerRustAlloc, rust},
 	{model.Frame{Function: "<rvictim::NewDel as core::alloc::global::GlobalAlloc>::dealloc", File: "/src/rust2/src/lib.rs", Line: 34}, ownerRustAlloc, rust},
 	{model.Frame{Function: "<ffikit_barrier::SanitizerAllocator as core::alloc::global::GlobalAlloc>::alloc", File: "/src/lib.rs", Line: 3}, ownerRustAlloc, rust},

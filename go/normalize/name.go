@@ -53,6 +53,11 @@ func readableName(frames []model.Frame, i int, symbol string) (string, model.Lan
 	if isGoFrame(f, symbol) {
 		return goName(symbol), model.LanguageUnknown
 	}
+	if unit, ok := strings.CutPrefix(symbol, "__rust_try "); ok && isIdentifier("_"+unit) {
+		// llvm-symbolizer writes the compile unit behind a function that has
+		// no line.
+		return "__rust_try", model.LanguageRust
+	}
 	bare := dropCloneSuffixes(symbol)
 	if intercepted := interceptedName(bare); intercepted != "" {
 		return intercepted, model.LanguageUnknown

@@ -68,9 +68,14 @@ func pad(s string, width int) string {
 	return s
 }
 
-// shortenFunction fits a readable function name into width columns: generic
-// arguments go first, then parameters, then the middle.
+// shortenFunction fits a readable function name into width columns: the path
+// of a trait goes first, then generic arguments, then parameters, then the
+// middle.
 func shortenFunction(name string, width int) string {
+	if runes(name) <= width {
+		return name
+	}
+	name = dropTraitPath(name)
 	if runes(name) <= width {
 		return name
 	}
@@ -82,10 +87,26 @@ func shortenFunction(name string, width int) string {
 	return shortenMiddle(name, width)
 }
 
+// dropTraitPath makes `<T as Drop>::drop` of `<T as core::ops::drop::Drop>::drop`.
+func dropTraitPath(name string) string {
+	head, trait, ok := strings.Cut(name, " as ")
+	if !ok || !strings.HasPrefix(name, "<") {
+		return name
+	}
+	end := strings.IndexAny(trait, "<>")
+	if end < 0 {
+		return name
+	}
+	if colons := strings.LastIndex(trait[:end], "::"); colons >= 0 {
+		trait = trait[colons+2:]
+	}
+	return head + " as " + trait
+}
+
 // isGenericStart: the bracket at s[i] opens arguments, not a qualified path
 // (`<T as Trait>::f`) nor an operator's name.
 func isGenericStart(s string, i int) bool {
-	return i > 0 && !strings.HasSuffix(s[:i], "operator") && !strings.HasSuffix(s[:i], "operator<") && !strings.ContainsRune("<( ,&*", rune(s[i-1]))
+	return i > 0 && (!strings.ContainsRune("<( ,&*", rune(s[i-1])) || strings.HasSuffix(s[:i], "operator<< "))
 }
 
 // elide replaces what stands in brackets that start accepts by `…`, outermost
@@ -95,16 +116,16 @@ func elide(s string, open, shut byte, start func(string, int) bool) string {
 	depth, skip := 0, -1
 	for i := 0; i < len(s); i++ {
 		c := s[i]
-		arrow := c == '>' && i > 0 && s[i-1] == '-'
+		plain := isOperatorSign(s, i)
 		switch {
-		case c == open && !arrow:
+		case c == open && !plain:
 			depth++
 			if skip < 0 && start(s, i) {
 				skip = depth
 				out.WriteByte(open)
 				out.WriteString("…")
 			}
-		case c == shut && !arrow:
+		case c == shut && !plain:
 			if depth == skip {
 				skip = -1
 			}
@@ -121,6 +142,18 @@ func elide(s string, open, shut byte, start func(string, int) bool) string {
 		return s
 	}
 	return out.String()
+}
+
+// isOperatorSign: the character at s[i] is part of an operator's name or of
+// `->`, and opens or closes nothing.
+func isOperatorSign(s string, i int) bool {
+	before := s[:i]
+	for _, name := range []string{"-", "operator", "operator<", "operator>", "operator-", "operator("} {
+		if strings.HasSuffix(before, name) {
+			return true
+		}
+	}
+	return false
 }
 
 // shortenMiddle keeps both ends of s, the end a little longer: it tells more.

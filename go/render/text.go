@@ -79,19 +79,30 @@ func (p *textPrinter) line(parts ...string) {
 func (p *textPrinter) wrapped(lead, indent, text string, s style) {
 	room := p.opts.Width - runes(indent)
 	for {
-		if runes(text) <= room {
+		end := runesEnd(text, room)
+		if end == len(text) {
 			p.line(lead, p.paint(s, text))
 			return
 		}
-		head := string([]rune(text)[:room])
-		cut := strings.LastIndexByte(head, ' ')
+		cut := strings.LastIndexByte(text[:end], ' ')
 		if cut <= 0 {
-			cut = len(head)
+			cut = end
 		}
 		p.line(lead, p.paint(s, text[:cut]))
 		text = strings.TrimPrefix(text[cut:], " ")
 		lead = indent
 	}
+}
+
+// runesEnd is where the first n characters of s end.
+func runesEnd(s string, n int) int {
+	for i := range s {
+		if n == 0 {
+			return i
+		}
+		n--
+	}
+	return len(s)
 }
 
 func (p *textPrinter) report(r *model.Report, number, total int) {

@@ -80,3 +80,14 @@ func TestInlinedHeaderTakesTheLanguageOfItsCaller(t *testing.T) {
 	assert.Equal(t, model.LanguageCPP, frames[0].Language)
 	assert.Empty(t, frames[0].Boundary)
 }
+
+func BenchmarkReport(b *testing.B) {
+	stack := []model.Frame{inlineC, userC, cgoCall, asmcgo, cgocall, userGo, cgoExport, callback, crosscall, userPyx, wrapPyx, eval, ctypes, ffiCall, start}
+	frames := make([]model.Frame, len(stack))
+	b.ReportAllocs()
+	for i := 0; i < b.N; i++ {
+		copy(frames, stack)
+		Report(&model.Report{Stacks: []model.Stack{{Frames: frames}}}, Options{PathMap: []PathMapping{{"/src", "/home"}}})
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(stack)), "ns/frame")
+}

@@ -119,21 +119,29 @@ func hintsOf(frames []model.Frame, i int, symbol string) cythonHints {
 	return hints
 }
 
+var cgoHalves = []struct {
+	prefix string
+	lang   model.Language
+}{
+	{"_cgo_", model.LanguageC}, {"_cgoexp_", model.LanguageGo}, {"_cgoexpwrap_", model.LanguageGo},
+}
+
 // cgoName drops the hash that cgo puts into the names of its wrappers (it
 // changes with the package's text): `_cgo_edd9ce9f9617_Cfunc_c_read` reads
 // `_cgo_Cfunc_c_read`. The C half is compiled by the C compiler, the export
 // half (`_cgoexp_`) by Go's. See cmd/cgo, doc.go.
 func cgoName(symbol string) (short string, lang model.Language, ok bool) {
-	for prefix, lang := range map[string]model.Language{
-		"_cgo_": model.LanguageC, "_cgoexp_": model.LanguageGo, "_cgoexpwrap_": model.LanguageGo,
-	} {
-		rest, found := strings.CutPrefix(symbol, prefix)
+	if !strings.HasPrefix(symbol, "_cgo") {
+		return "", model.LanguageUnknown, false
+	}
+	for _, half := range cgoHalves {
+		rest, found := strings.CutPrefix(symbol, half.prefix)
 		if !found {
 			continue
 		}
 		hash, tail, found := strings.Cut(rest, "_")
 		if found && len(hash) == 12 && isHex(hash) && tail != "" {
-			return prefix + dropCloneSuffixes(tail), lang, true
+			return half.prefix + dropCloneSuffixes(tail), half.lang, true
 		}
 	}
 	return "", model.LanguageUnknown, false

@@ -34,6 +34,11 @@ LIMITED_API = "0x030B0000"  # 3.11: the first whose limited API has Py_buffer
 TESTING = bool(os.environ.get("FFIKIT_TESTING"))
 
 
+# What a build needs none of.
+GO_IGNORED = shutil.ignore_patterns("*_test.go", "testdata", "vendor")
+RUST_IGNORED = shutil.ignore_patterns("target", "go", "include", "__pycache__")
+
+
 def go_command() -> str:
     """The go command to use."""
     return os.environ.get("FFIKIT_GO", "go")
@@ -97,16 +102,23 @@ def build_command(target: Path, version: str) -> None:
     target.chmod(0o755)
 
 
+def rust_flags() -> str:
+    """Cargo's flags, with no path of this machine left in what is built."""
+    home = os.environ.get("CARGO_HOME") or str(Path.home() / ".cargo")
+    remapped = [f"--remap-path-prefix={home}=cargo", f"--remap-path-prefix={ROOT}=ffikit"]
+    return " ".join([os.environ.get("RUSTFLAGS", ""), *remapped]).strip()
+
+
 class build_ext(_build_ext):
     """Builds the Go parts first; setuptools-rust adds the Rust one after."""
 
     def finalize_options(self):
         from Cython.Build import cythonize
 
-        temp = Path(self.build_temp or HERE.parent / "build/python-temp")
+        self.set_undefined_options("build", ("build_temp", "build_temp"))
         self.distribution.ext_modules = cythonize(
             self.distribution.ext_modules,
-            build_dir=str(temp / "cython"),
+            build_dir=os.path.join(self.build_temp, "cython"),
             include_path=[str(HERE / "src")],
             compiler_directives={"language_level": 3},
             quiet=True,
@@ -126,6 +138,8 @@ class build_ext(_build_ext):
             extension.library_dirs.append(str(library))
         # For ffikit-sys/build.rs, which else looks for or builds its own.
         os.environ["FFIKIT_LIB_DIR"] = str(library)
+        if os.environ.get("SETUPTOOLS_RUST_CARGO_PROFILE") != "dev":
+            os.environ["RUSTFLAGS"] = rust_flags()
         super().run()
 
     def build_extensions(self):
@@ -145,14 +159,12 @@ class build_ext(_build_ext):
 class sdist(_sdist):
     """Adds the sources of the Go and Rust parts, copied when the sdist is made."""
 
-    GO_IGNORED = shutil.ignore_patterns("*_test.go", "testdata", "vendor")
-    RUST_IGNORED = shutil.ignore_patterns("target", "tests", "examples", "benches", "__pycache__", "go")
     CRATES = ("ffikit-sys", "ffikit", "ffikit-python")
 
     def make_release_tree(self, base_dir, files):
         super().make_release_tree(base_dir, files)
         bundled = Path(base_dir) / "_src"
-        shutil.copytree(ROOT / "go", bundled / "go", ignore=self.GO_IGNORED)
+        shutil.copytree(ROOT / "go", bundled / "go", ignore=GO_IGNORED)
         (bundled / "scripts").mkdir()
         shutil.copy2(ROOT / "scripts/build-lib", bundled / "scripts/build-lib")
         if (ROOT / "go/vendor").is_dir():  # an sdist of an sdist
@@ -166,7 +178,7 @@ class sdist(_sdist):
         """The Rust workspace with our crates only, its lock file cut to fit."""
         target.mkdir()
         for crate in self.CRATES:
-            shutil.copytree(ROOT / "rust" / crate, target / crate, ignore=self.RUST_IGNORED)
+            shutil.copytree(ROOT / "rust" / crate, target / crate, ignore=RUST_IGNORED)
         manifest = (ROOT / "rust/Cargo.toml").read_text()
         members = "members = [" + ", ".join(f'"{crate}"' for crate in self.CRATES) + "]"
         manifest, replaced = re.subn(r"^members = \[[^\]]*\]", members, manifest, count=1, flags=re.M)

@@ -3,8 +3,9 @@
 //!
 //! C programs use `include/ffikit_rs.h` and `libffikit_rs.so.0` or
 //! `libffikit_rs.a`. A Rust library that is itself called from C may depend
-//! on this crate instead: its panics then go to whom its host installed with
-//! [`ffikit_rs_panic_hook_install`], and its cdylib exports these functions.
+//! on this crate instead and say `pub use ffikit_rs::*;`: its cdylib then
+//! exports these functions, and its panics go to whom its host installed with
+//! [`ffikit_rs_panic_hook_install`].
 
 #![allow(non_camel_case_types)]
 

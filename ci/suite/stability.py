@@ -1,4 +1,5 @@
-"""Fingerprints that must stay: other folders, lines inserted above, other optimization."""
+"""What must stay the same: in other folders, with lines inserted above, under other
+optimization, and with other CPythons."""
 
 import pathlib
 import shutil
@@ -8,22 +9,58 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from checks import pointed_frame, user_frames
-from sanitizing import FAULTS, REPOSITORY, SUITE, Run, SuiteError, sanitize, tell_story
+from checks import check, pointed_frame, user_frames
+from markers import Markers
+from sanitizing import FAULTS, REPOSITORY, SUITE, Run, SuiteError, python, sanitize, tell_story
+from scenarios import SCENARIOS
 
 # The scenarios that are run again from the moved copy: every language but
 # PyO3, whose build would take longer than all the rest.
 MOVED = ("use_after_free", "double_free", "allocator_mismatch", "leak_through_go", "overflow_in_preamble")
 
+# What is run with each other CPython that is found.
+ON_EACH_PYTHON = ("use_after_free", "clean_round_trip", "clean_memory_held_by_go.canary")
+
 Row = tuple[str, str, list[str], float]
 
 
-def checks(answers: dict[str, list[Run]]) -> Iterator[Row]:
+def checks(answers: dict[str, list[Run]], markers: Markers) -> Iterator[Row]:
     """All stability checks, a row each."""
     with tempfile.TemporaryDirectory(prefix="ffikit-moved-") as folder:
         yield from moved(pathlib.Path(folder), answers)
     with tempfile.TemporaryDirectory(prefix="ffikit-plain-") as folder:
         yield from plain_program(pathlib.Path(folder), answers)
+    yield from pythons(markers)
+
+
+def pythons(markers: Markers) -> Iterator[Row]:
+    """Other CPythons: the clean control is silent, its canary and a fault are caught.
+
+    From 3.12 on CPython leaves its interned strings behind at exit: what ffikit
+    leaves out of its leaks must be these and no other.
+    """
+    own = minor_version(python())
+    listed = subprocess.run([REPOSITORY / "scripts/cpythons"], capture_output=True, text=True, check=True)
+    others = {line.split()[0]: line.split(maxsplit=2)[2] for line in reversed(listed.stdout.splitlines())}
+    others.pop(own, None)
+    if not others:
+        print(f"  no CPython from 3.11 on but {own} was found: the suite ran with that one", flush=True)
+    for version, interpreter in sorted(others.items()):
+        done = subprocess.run([SUITE / "build", "--extension-for", interpreter], capture_output=True, text=True)
+        if done.returncode:
+            yield f"CPython {version}", "the extension builds", [done.stdout + done.stderr], 0.0
+            continue
+        for scenario in (s for s in SCENARIOS if s.name in ON_EACH_PYTHON):
+            started = time.monotonic()
+            run = tell_story(scenario.story, scenario.canary, interpreter=interpreter)
+            wrong = list(check(scenario, run, markers))
+            yield f"{version}: {scenario.name}", scenario.what, wrong, time.monotonic() - started
+
+
+def minor_version(interpreter: str) -> str:
+    """The "3.11" of an interpreter."""
+    question = "import sysconfig; print(sysconfig.get_python_version())"
+    return subprocess.run([interpreter, "-c", question], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def build(faults: pathlib.Path, out: pathlib.Path, *options: str) -> None:

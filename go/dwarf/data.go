@@ -51,6 +51,8 @@ type Data struct {
 	// cached counts the bytes held by units that were read.
 	cached   int
 	interned map[string]string
+	// chain is the memory of inlineChain's answer, used again.
+	chain []entry
 	// problem is the first thing that went wrong in the current call.
 	problem error
 }

@@ -112,11 +112,12 @@ func (info *unitInfo) functionAt(addr uint64) (uint64, bool) {
 }
 
 // inlineChain returns the subprogram at offset off and the calls inlined into
-// it that hold addr, outermost first.
+// it that hold addr, outermost first. The slice is good until the next call.
 func (d *Data) inlineChain(u *unit, info *unitInfo, off, addr uint64) ([]entry, error) {
 	d.grant(u.end - int(off))
 	c := d.unitCursor(u, off)
-	chain := make([]entry, 1, 4)
+	chain := append(d.chain[:0], entry{})
+	defer func() { d.chain = chain }()
 	a := info.abbrevs.get(c.uleb())
 	if a == nil || !d.readEntry(u, c, int(off), a, &chain[0]) {
 		return nil, d.walkError(int(off))

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"hash"
 	"path"
 
 	"github.com/ffikit/ffikit/go/model"
@@ -28,6 +27,7 @@ const fingerprintBytes = 16
 //     suffixes), language, the base name of its file, and its line counted
 //     from the line that declares the function.
 //
+// Frames that repeat the one before count once (a recursion's depth differs).
 // So it holds no address, process, folder, column or size, and does not ask
 // whether a call was inlined: it is the same in another run, for a build in
 // another folder, after lines were inserted above the function, and for
@@ -40,7 +40,7 @@ const fingerprintBytes = 16
 // those its module's base name, build ID and file-virtual address: stable
 // over runs of one build, but not over builds. Rust's two manglings may read differently and so give two fingerprints.
 func Fingerprint(r *model.Report) string {
-	h := fingerprintHash{sha256.New()}
+	var h encoding
 	h.text("ffikit.fingerprint/" + fingerprintVersion)
 	h.text(r.Tool)
 	h.text(r.Kind)
@@ -55,7 +55,8 @@ func Fingerprint(r *model.Report) string {
 	for _, i := range order {
 		h.stack(&r.Stacks[i])
 	}
-	return fingerprintVersion + ":" + hex.EncodeToString(h.Sum(nil)[:fingerprintBytes])
+	sum := sha256.Sum256(h)
+	return fingerprintVersion + ":" + hex.EncodeToString(sum[:fingerprintBytes])
 }
 
 // roleOrder is the order of roles in a fingerprint; unknown roles come last.
@@ -88,22 +89,18 @@ func isOrderedRole(role model.Role) bool {
 	return false
 }
 
-// fingerprintHash encodes values so that different sequences never give the
-// same bytes: each is preceded by its length.
-type fingerprintHash struct{ hash.Hash }
+// encoding puts values behind one another so that different sequences never
+// give the same bytes: each text is preceded by its length.
+type encoding []byte
 
-func (h fingerprintHash) number(n int) {
-	var buf [8]byte
-	binary.LittleEndian.PutUint64(buf[:], uint64(n))
-	h.Write(buf[:])
+func (e *encoding) number(n int) { *e = binary.LittleEndian.AppendUint64(*e, uint64(n)) }
+
+func (e *encoding) text(s string) {
+	e.number(len(s))
+	*e = append(*e, s...)
 }
 
-func (h fingerprintHash) text(s string) {
-	h.number(len(s))
-	h.Write([]byte(s))
-}
-
-func (h fingerprintHash) stack(s *model.Stack) {
+func (h *encoding) stack(s *model.Stack) {
 	h.text(string(s.Role))
 	frames := make([]*model.Frame, 0, len(s.Frames))
 	for i := range s.Frames {
@@ -116,37 +113,48 @@ func (h fingerprintHash) stack(s *model.Stack) {
 			frames = append(frames, &s.Frames[i])
 		}
 	}
-	h.number(len(frames))
+	// A frame that repeats the one before it is left out: how deep a recursion
+	// went differs from run to run.
+	var parts []string
 	for _, f := range frames {
-		h.frame(f)
+		if part := encodeFrame(f); len(parts) == 0 || part != parts[len(parts)-1] {
+			parts = append(parts, part)
+		}
+	}
+	h.number(len(parts))
+	for _, part := range parts {
+		h.text(part)
 	}
 }
 
-func (h fingerprintHash) frame(f *model.Frame) {
+// encodeFrame gives different text for different frames, in the sense of
+// Fingerprint.
+func encodeFrame(f *model.Frame) string {
+	var out encoding
 	switch {
 	case f.Function == "" && f.File != "":
 		// UBSan's header names a place only.
-		h.text("place")
-		h.text(base(f.File))
-		h.number(f.Line)
-		return
+		out.text("place")
+		out.text(base(f.File))
+		out.number(f.Line)
 	case f.Function == "":
-		h.text("address")
-		h.text(base(f.Module))
-		h.text(f.BuildID)
-		h.number(int(f.VirtAddr))
-		return
+		out.text("address")
+		out.text(base(f.Module))
+		out.text(f.BuildID)
+		out.number(int(f.VirtAddr))
+	default:
+		out.text("function")
+		out.text(f.Function)
+		out.text(string(f.Language))
+		out.text(base(f.File))
+		if f.Line > 0 && f.FunctionLine > 0 {
+			out.number(1)
+			out.number(f.Line - f.FunctionLine)
+		} else {
+			out.number(0)
+		}
 	}
-	h.text("function")
-	h.text(f.Function)
-	h.text(string(f.Language))
-	h.text(base(f.File))
-	if f.Line > 0 && f.FunctionLine > 0 {
-		h.number(1)
-		h.number(f.Line - f.FunctionLine)
-	} else {
-		h.number(0)
-	}
+	return string(out)
 }
 
 func base(p string) string {

@@ -76,7 +76,11 @@ func TestFingerprintIgnoresWhatDiffersBetweenRunsAndBuilds(t *testing.T) {
 			eachFrame(r, func(f *model.Frame) { f.Line += 3; f.FunctionLine += 3 * min(f.FunctionLine, 1) })
 		}),
 		"stack headings": edited(func(r *model.Report) { r.Stacks[1].Name, r.Stacks[1].Truncated = "freed by thread T7 here", "end" }),
-		"machinery":      edited(func(r *model.Report) { r.Stacks[1].Frames = r.Stacks[1].Frames[1:] }),
+		"a recursion's depth": edited(func(r *model.Report) {
+			release := r.Stacks[1].Frames[1]
+			r.Stacks[1].Frames = append([]model.Frame{release, release}, r.Stacks[1].Frames...)
+		}),
+		"machinery": edited(func(r *model.Report) { r.Stacks[1].Frames = r.Stacks[1].Frames[1:] }),
 		"order of stacks": edited(func(r *model.Report) {
 			r.Stacks[1], r.Stacks[2] = r.Stacks[2], r.Stacks[1]
 		}),

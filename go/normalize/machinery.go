@@ -172,7 +172,7 @@ func fileOwner(f *model.Frame) string {
 	switch {
 	case file == "":
 		return ""
-	case strings.Contains(file, "/compiler-rt/lib/"), strings.Contains(file, "/libsanitizer/"), strings.HasPrefix(file, "compiler-rt/lib/"):
+	case isSanitizerObject(file), strings.Contains(file, "/compiler-rt/lib/"), strings.Contains(file, "/libsanitizer/"), strings.HasPrefix(file, "compiler-rt/lib/"):
 		return ownerSanitizer
 	case isRustLibraryFile(file):
 		return ownerRust
@@ -186,6 +186,12 @@ func fileOwner(f *model.Frame) string {
 		return ownerCPPLib
 	}
 	return ""
+}
+
+// isSanitizerObject: of a runtime without debug information llvm-symbolizer
+// names the object file of a function alone (`asan_interceptors.cpp.o`).
+func isSanitizerObject(file string) bool {
+	return strings.HasSuffix(file, ".cpp.o") && hasAnyPrefix(file, "asan_", "lsan_", "ubsan_", "sanitizer_", "tsan_", "hwasan_", "interception_")
 }
 
 // glibcFolders are the top folders of glibc's source whose files turn up at
@@ -208,6 +214,9 @@ func isGlibcFile(f *model.Frame) bool {
 		return false
 	}
 	if top == "sysdeps" || top == "csu" || top == "nptl" || strings.Contains(rest, "sysdeps/") {
+		return true
+	}
+	if top == "elf" && (strings.HasPrefix(rest, "dl-") || strings.HasPrefix(rest, "rtld.")) {
 		return true
 	}
 	return strings.HasPrefix(f.Function, "__") || strings.HasPrefix(f.Function, "_IO_") || libcNames[f.Function]

@@ -77,7 +77,30 @@ func (p *textPrinter) frames(frames []model.Frame, width int, m *marks) {
 			p.line(foldIndent, p.paint(styleCyan, boundaryRule+" "+crossing+" "+boundaryRule))
 		}
 		i++
+		if n := repeats(frames, i, m); n >= minRepeats && !p.opts.AllFrames {
+			p.line(foldIndent, p.paint(styleDim, fmt.Sprintf("… the same frame %d times more, to #%d", n, i+n-1)))
+			i += n
+		}
 	}
+}
+
+// minRepeats is how many equal frames fold, as a recursion leaves them.
+const minRepeats = 3
+
+// repeats counts the frames from i on that read like the one before it.
+func repeats(frames []model.Frame, i int, m *marks) int {
+	n := 0
+	before := &frames[i-1]
+	for i+n < len(frames) {
+		f := &frames[i+n]
+		same := f.Function == before.Function && f.File == before.File && f.Line == before.Line && f.Module == before.Module &&
+			f.VirtAddr == before.VirtAddr && f.Boundary == before.Boundary && f.Inlined == before.Inlined
+		if _, marked := m.related[i+n]; !same || marked || i+n == m.blamed || (f.Function == "" && f.File == "" && f.Module == "") {
+			break
+		}
+		n++
+	}
+	return n
 }
 
 // shownMachinery is how many leading frames are shown though they are

@@ -192,7 +192,7 @@ func ownMessage(r *model.Report) string {
 	if message == r.Kind {
 		return ""
 	}
-	return message
+	return strings.TrimPrefix(message, r.Kind+": ")
 }
 
 func (p *textPrinter) blame(r *model.Report) {

@@ -74,6 +74,28 @@ func TestFramesFoldButNeverVanish(t *testing.T) {
 	}
 }
 
+// A recursion folds; its frames are all there when they are asked for.
+func TestRecursionFolds(t *testing.T) {
+	deep := model.Frame{Function: "deep", Language: model.LanguageC, File: "/src/deep.c", Line: 88}
+	leaf := deep
+	leaf.Line = 87
+	frames := []model.Frame{leaf}
+	for i := 0; i < 40; i++ {
+		frames = append(frames, deep)
+	}
+	frames = append(frames, model.Frame{Function: "main", Language: model.LanguageC, File: "/src/deep.c", Line: 99})
+	doc := &render.Document{ReportSet: model.ReportSet{Reports: []model.Report{{Stacks: []model.Stack{{Role: model.RoleFault, Frames: frames}}}}}}
+	folded := text(t, doc, render.TextOptions{})
+	assert.Equal(t, 2, strings.Count(folded, "deep.c:8"))
+	assert.Contains(t, folded, "… the same frame 39 times more, to #40")
+	assert.Contains(t, folded, "#41  c       main")
+	assert.Equal(t, 41, strings.Count(text(t, doc, render.TextOptions{AllFrames: true}), "deep.c:8"))
+
+	doc.Reports[0].Blame = &model.Blame{Stack: 0, Frame: 20}
+	marked := text(t, doc, render.TextOptions{})
+	assert.Contains(t, marked, "▶  #20")
+}
+
 func TestExcerptNeedsTheLine(t *testing.T) {
 	doc := &render.Document{ReportSet: model.ReportSet{Reports: []model.Report{useAfterFree()}}}
 	with := text(t, doc, render.TextOptions{Sources: cvictim})

@@ -99,6 +99,7 @@ func TestUndefinedBehaviourSurvivesItsLogs(t *testing.T) {
 		"GitHub":  func(i int, line string) string { return "2026-11-23T10:00:00.1234567Z ##[error]" + line },
 		"strace":  func(i int, line string) string { return "[pid 12] " + line },
 		"CRLF":    func(i int, line string) string { return line + "\r" },
+		"bar":     func(i int, line string) string { return "10%\r20%\r" + line },
 		"colours": func(i int, line string) string { return "\x1b[1m" + line + "\x1b[0m" },
 		"compose": func(i int, line string) string { return "web_1 | " + line },
 		"no empty lines": func(_ int, line string) string {
@@ -276,6 +277,59 @@ func TestInterleavedForksWithPrefixes(t *testing.T) {
 	assert.ElementsMatch(t, anywhere(append(want, wantOther...)), anywhere(got))
 }
 
+// What another process says does not count for this one.
+func TestOtherProcessesLines(t *testing.T) {
+	log := string(fixture(t, "mismatch.clang.sym"))
+	want, _ := read(t, []byte(log))
+	require.Len(t, want, 1)
+	for _, other := range []string{"==99999==ABORTING\n", "==99999==HINT: another process's\n", "==99999==The signal is caused by a READ memory access.\n"} {
+		for _, before := range []string{"    #1 ", "SUMMARY: ", want[0].Details[len(want[0].Details)-1]} {
+			at := strings.LastIndexByte(log[:strings.Index(log, before)], '\n') + 1
+			got, partial := read(t, []byte(log[:at]+other+log[at:]))
+			assert.Empty(t, partial)
+			assert.Equal(t, want, got)
+		}
+	}
+}
+
+// A line that the log says comes from elsewhere is never taken.
+func TestOtherSourcesLines(t *testing.T) {
+	log := "[pid 1] ==7==ERROR: AddressSanitizer: heap-buffer-overflow on address 0x10 at pc 0x1 bp 0x2 sp 0x3\n" +
+		"[pid 1]     #0 0x10 in f /src/a.c:1:2\n[pid 2]     #1 0x20 in g /src/a.c:3:4\n[pid 1]     #1 0x30 in h /src/a.c:5:6\n[pid 1] \n"
+	reports, _ := read(t, []byte(log))
+	require.Len(t, reports, 1)
+	require.Len(t, reports[0].Stacks[0].Frames, 2)
+	assert.Equal(t, "h", reports[0].Stacks[0].Frames[1].Function)
+}
+
+func TestManyOpenReports(t *testing.T) {
+	var log strings.Builder
+	for i := range 20 {
+		fmt.Fprintf(&log, "==%d==ERROR: AddressSanitizer: heap-buffer-overflow on address 0x10 at pc 0x1 bp 0x2 sp 0x3\n", i+1)
+	}
+	reports, partial := read(t, []byte(log.String()))
+	assert.Len(t, reports, 20)
+	require.Len(t, partial, 20)
+	assert.Contains(t, partial[0].Reason, "more than 8 reports are mixed here")
+	assert.Contains(t, partial[19].Reason, "the log ends here")
+}
+
+// A report that never ends does not hold up all that follow it.
+func TestWaitingReportsAreBounded(t *testing.T) {
+	emitted, atEnd := 0, 0
+	log := io.MultiReader(
+		strings.NewReader("==7==ERROR: AddressSanitizer: heap-buffer-overflow on address 0x10 at pc 0x1 bp 0x2 sp 0x3\n"),
+		strings.NewReader(strings.Repeat("a.c:1:2: runtime error: division by zero\n", 300)),
+		iotest.ErrReader(errors.New("the end")))
+	_, err := Read(&watched{reader: log, every: 1, look: func() { atEnd = emitted }}, "the.log", func(model.Report) error {
+		emitted++
+		return nil
+	})
+	require.Error(t, err)
+	assert.Equal(t, 301, emitted)
+	assert.Greater(t, atEnd, 100, "before the log's end")
+}
+
 func TestIncompleteReportsSaySo(t *testing.T) {
 	log := fixture(t, "use_after_free.clang.sym")
 	frame := bytes.Index(log, []byte("    #2"))
@@ -407,7 +461,7 @@ func allocated(t *testing.T, r io.Reader) (totalBytes, peakBytes uint64, reports
 			peakBytes = max(peakBytes, now.HeapAlloc-before.HeapAlloc)
 		}
 	}
-	partial, err := Read(&watched{reader: r, look: look}, "the.log", func(model.Report) error {
+	partial, err := Read(&watched{reader: r, look: look, every: 8}, "the.log", func(model.Report) error {
 		reports++
 		return nil
 	})
@@ -419,11 +473,12 @@ func allocated(t *testing.T, r io.Reader) (totalBytes, peakBytes uint64, reports
 type watched struct {
 	reader io.Reader
 	look   func()
+	every  int
 	reads  int
 }
 
 func (w *watched) Read(into []byte) (int, error) {
-	if w.reads++; w.reads%8 == 0 {
+	if w.reads++; w.reads%w.every == 0 {
 		w.look()
 	}
 	return w.reader.Read(into)

@@ -32,6 +32,10 @@ func TestFrame(t *testing.T) {
 		"no module": {
 			"    #1 0x7fa9c50  (<unknown module>)", 1, model.Frame{AbsAddr: 0x7fa9c50},
 		},
+		"no build ID": {
+			"    #3 0x10 (/src/a.so+0x1) (BuildId: <none>)", 3,
+			model.Frame{AbsAddr: 0x10, Module: "/src/a.so", VirtAddr: 1},
+		},
 		"address only": {"    #1 0x7fa9c50", 1, model.Frame{AbsAddr: 0x7fa9c50}},
 		"symbol without lines": {
 			"    #0 0x10 in free (/usr/lib/libclang_rt.asan-x86_64.so+0x1097b6) (BuildId: 93aab1c9)", 0,

@@ -94,5 +94,6 @@ void check_run(const check_test *tests) {
 
 int check_end(void) {
   printf("%d passed, %d failed\n", tests_passed, tests_failed);
+  fflush(stdout); /* a leak that is found at exit ends the process unflushed */
   return tests_passed > 0 && tests_failed == 0 ? 0 : 1;
 }

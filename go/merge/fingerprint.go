@@ -27,7 +27,7 @@ const fingerprintBytes = 16
 //     suffixes), language, the base name of its file, and its line counted
 //     from the line that declares the function.
 //
-// Frames that repeat the one before count once (a recursion's depth differs).
+// Neighbours of one function count once, with the line of the leaf's.
 // So it holds no address, process, folder, column or size, and does not ask
 // whether a call was inlined: it is the same in another run, for a build in
 // another folder, after lines were inserted above the function, and for
@@ -113,18 +113,27 @@ func (h *encoding) stack(s *model.Stack) {
 			frames = append(frames, &s.Frames[i])
 		}
 	}
-	// A frame that repeats the one before it is left out: how deep a recursion
-	// went differs from run to run.
 	var parts []string
-	for _, f := range frames {
-		if part := encodeFrame(f); len(parts) == 0 || part != parts[len(parts)-1] {
-			parts = append(parts, part)
+	for i, f := range frames {
+		if i > 0 && isSameFunction(frames[i-1], f) {
+			continue
 		}
+		parts = append(parts, encodeFrame(f))
 	}
 	h.number(len(parts))
 	for _, part := range parts {
 		h.text(part)
 	}
+}
+
+// isSameFunction: a recursion, whose depth differs from run to run; or the
+// caller's inlined part of a function that the compiler split (gcc's
+// `f.part.0`), which another optimization level leaves whole.
+func isSameFunction(callee, caller *model.Frame) bool {
+	if callee.Function == "" {
+		return encodeFrame(callee) == encodeFrame(caller)
+	}
+	return callee.Function == caller.Function && callee.Language == caller.Language && base(callee.File) == base(caller.File)
 }
 
 // encodeFrame gives different text for different frames, in the sense of

@@ -80,6 +80,11 @@ func TestFingerprintIgnoresWhatDiffersBetweenRunsAndBuilds(t *testing.T) {
 			release := r.Stacks[1].Frames[1]
 			r.Stacks[1].Frames = append([]model.Frame{release, release}, r.Stacks[1].Frames...)
 		}),
+		"a function that the compiler split": edited(func(r *model.Report) {
+			part := r.Stacks[0].Frames[1]
+			part.Inlined, part.Line = true, 99
+			r.Stacks[0].Frames = append(r.Stacks[0].Frames[:2:2], append([]model.Frame{part}, r.Stacks[0].Frames[2:]...)...)
+		}),
 		"machinery": edited(func(r *model.Report) { r.Stacks[1].Frames = r.Stacks[1].Frames[1:] }),
 		"order of stacks": edited(func(r *model.Report) {
 			r.Stacks[1], r.Stacks[2] = r.Stacks[2], r.Stacks[1]

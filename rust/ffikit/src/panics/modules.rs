@@ -234,4 +234,30 @@ mod tests {
             assert!(mapped_file(maps, nowhere).is_none(), "{nowhere:#x}");
         }
     }
+
+    #[test]
+    fn a_file_that_was_replaced_is_not_read() {
+        let path = std::env::current_exe().unwrap();
+        let inode = std::fs::metadata(&path).unwrap().ino();
+        assert_eq!(
+            MappedFile {
+                path: path.clone(),
+                inode
+            }
+            .changed(),
+            None
+        );
+        let replaced = MappedFile {
+            path,
+            inode: inode + 1,
+        }
+        .changed();
+        assert!(replaced.is_some_and(|reason| reason.contains("replaced")));
+        let gone = MappedFile {
+            path: "/no/such/file".into(),
+            inode,
+        }
+        .changed();
+        assert!(gone.is_some_and(|reason| reason.contains("gone")));
+    }
 }

@@ -10,13 +10,18 @@ import "github.com/ffikit/ffikit/go/model"
 // of all kinds (cgo's and Cython's wrappers, trampolines, interceptors, libc,
 // libffi, Rust's library) is transparent, and so is assembly, which has no
 // boundary of its own. After a frame of unknown language nothing is claimed
-// until a language is known again. The root has no caller, hence no boundary.
+// until a language is known again; nor after a signal handler, which the kernel
+// called. The root has no caller, hence no boundary.
 func markBoundaries(frames []model.Frame) {
 	// current is the language that spoke last; entered is the one before it,
 	// until a frame of the user's shows the crossing.
 	var current, entered model.Language
 	for i := len(frames) - 1; i >= 0; i-- {
 		f := &frames[i]
+		if isGoSignal(f) {
+			current, entered = model.LanguageUnknown, model.LanguageUnknown
+			continue
+		}
 		spoken := f.Language
 		if f.Runtime {
 			spoken = speaksFor(f.Machinery)

@@ -34,6 +34,9 @@ func Report(r *model.Report, opts Options) {
 	for i := range r.Stacks {
 		r.Stacks[i].Name = mapper.text(r.Stacks[i].Name)
 		normalizeFrames(r.Stacks[i].Frames, mapper)
+		if r.Stacks[i].Truncated == "" && endsInGoSignal(r.Stacks[i].Frames) {
+			r.Stacks[i].Truncated = pastGoSignal
+		}
 	}
 }
 

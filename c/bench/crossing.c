@@ -12,13 +12,16 @@ static double seconds(void) {
 
 int main(void) {
   ffikit_report reports = {0};
-  if (ffikit_report_parse(NULL, 0, NULL, &reports, NULL) != FFIKIT_OK) return 1;
+  if (ffikit_report_parse(NULL, 0, NULL, &reports, NULL) != FFIKIT_OK)
+    return 1;
   size_t count = 0;
   const int calls = 500000;
   double start = 0;
   for (int i = -calls / 10; i < calls; i++) {
-    if (i == 0) start = seconds(); /* the calls before were to warm up */
-    if (ffikit_report_count(reports, &count, NULL) != FFIKIT_OK) return 1;
+    if (i == 0)
+      start = seconds(); /* the calls before were to warm up */
+    if (ffikit_report_count(reports, &count, NULL) != FFIKIT_OK)
+      return 1;
   }
   printf("%.1f\n", (seconds() - start) / calls * 1e9);
   ffikit_report_free(reports);

@@ -2,6 +2,7 @@
 #include "check.h"
 #include "self.h"
 
+#include <dlfcn.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -134,10 +135,42 @@ static void threads_make_and_free_their_own(void) {
     CHECK_INT(pthread_join(threads[i], NULL), 0);
 }
 
+/* A second libffikit in the process: another Go runtime, with handles of its
+ * own. The path is that of another build. */
+static void a_second_library_keeps_to_itself(void) {
+  const char *path = getenv("FFIKIT_SECOND_LIBRARY");
+  CHECK(path != NULL);
+  void *second = dlopen(path != NULL ? path : "", RTLD_NOW | RTLD_LOCAL);
+  CHECK(second != NULL);
+  if (second == NULL)
+    return;
+  ffikit_status (*second_new)(const ffikit_symbolizer_options *, ffikit_symbolizer *, ffikit_error **);
+  ffikit_status (*second_resolve)(ffikit_symbolizer, const char *, size_t, const uint64_t *, size_t, ffikit_frames **,
+                                  ffikit_error **);
+  void (*second_free)(ffikit_symbolizer);
+  *(void **)&second_new = dlsym(second, "ffikit_symbolizer_new");
+  *(void **)&second_resolve = dlsym(second, "ffikit_symbolizer_resolve");
+  *(void **)&second_free = dlsym(second, "ffikit_symbolizer_free");
+  CHECK(second_new != NULL && second_new != ffikit_symbolizer_new);
+
+  ffikit_symbolizer ours = symbolizer(), theirs = {0};
+  ffikit_frames *frames = NULL;
+  ffikit_error *error = NULL;
+  CHECK_OK(second_new(NULL, &theirs, &error), &error);
+  CHECK_FAILS(resolve_self(theirs, &error), &error, FFIKIT_ERR_HANDLE, "foreign");
+  CHECK_FAILS(second_resolve(ours, "/x", 2, NULL, 0, &frames, &error), &error, FFIKIT_ERR_HANDLE, "foreign");
+  ffikit_symbolizer_free(theirs); /* not ours: ignored */
+  CHECK_INT(second_resolve(theirs, self_path(), strlen(self_path()), NULL, 0, &frames, NULL), FFIKIT_OK);
+  ffikit_frames_free(frames); /* plain memory: either library frees it */
+  second_free(theirs);
+  ffikit_symbolizer_free(ours);
+}
+
 const check_test handle_tests[] = {
     {"what is no handle is refused", what_is_no_handle_is_refused},
     {"freed and foreign handles are refused", freed_and_foreign_handles_are_refused},
     {"threads may free what others use", threads_may_free_what_others_use},
     {"threads make and free their own", threads_make_and_free_their_own},
+    {"a second library keeps to itself", a_second_library_keeps_to_itself},
     {NULL, NULL},
 };

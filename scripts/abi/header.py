@@ -12,7 +12,6 @@ import re
 import subprocess
 import tempfile
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 
 from pycparser import c_ast, c_generator, c_parser
@@ -259,9 +258,9 @@ def _returns(t: c_ast.Node) -> str:
 def _judge_struct(s: Struct) -> None:
     if s.fields and not s.is_handle and not s.grows:
         raise HeaderError(f"{s.name}: a structure that is no handle begins with size_t struct_size")
-    for before, f in pairwise([None, *s.fields]):
+    for i, f in enumerate(s.fields):
         _judge_name(s.name, f.name)
-        if f.name.endswith("_len_bytes") and (not before or before.name + "_len_bytes" != f.name):
+        if f.name.endswith("_len_bytes") and (i == 0 or s.fields[i - 1].name + "_len_bytes" != f.name):
             raise HeaderError(f"{s.name}.{f.name}: must follow the pointer that it measures")
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import threading
 import time
 import tracemalloc
+from array import array
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -92,47 +94,95 @@ def test_closing_during_calls_of_other_threads(api, shapes: Program) -> None:
 def test_reports_are_parsed_in_many_threads(api, log: bytes) -> None:
     expected = api.Report.parse(log)
     with ThreadPoolExecutor(8) as pool:
-        reports = list(pool.map(lambda _: api.Report.parse(log), range(64)))
+        reports = list(pool.map(lambda _: api.Report.parse(log), range(24)))
     assert all(report == expected for report in reports)
 
 
+# struct mallinfo2 of <malloc.h>.
+MALLINFO2 = ["arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks"]
+MALLINFO2 += ["fordblks", "keepcost"]
+
+
+class MallInfo2(ctypes.Structure):
+    """What glibc's allocator holds, in all arenas."""
+
+    _fields_ = tuple((name, ctypes.c_size_t) for name in MALLINFO2)
+
+
+def native_bytes() -> int:
+    """What is allocated by malloc: results and errors of the C ABI, and Rust's memory."""
+    mallinfo2 = ctypes.CDLL(None).mallinfo2
+    mallinfo2.restype = MallInfo2
+    info = mallinfo2()
+    return int(info.uordblks + info.hblkhd)
+
+
 def resident_bytes() -> int:
+    """What the process holds of memory, Go's heap included."""
     with open("/proc/self/statm") as statm:
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-@pytest.mark.parametrize("what", ["resolve", "new", "parse", "error", "demangle"])
-def test_memory_does_not_grow(api, what: str, shapes: Program, log: bytes) -> None:
-    address = [shapes.address("area")]
+SYMBOLIZED = b"""\
+==7==ERROR: AddressSanitizer: heap-use-after-free on address 0x602000000010 at pc 0x55d0c0de1000 bp 0x7 sp 0x8
+READ of size 4 at 0x602000000010 thread T0
+    #0 0x55d0c0de0fff in consume /src/app/consumer.c:41:9
+
+"""
+
+
+@pytest.mark.parametrize("what", ["resolve", "new", "parse", "render", "error", "demangle"])
+def test_memory_does_not_grow(api, what: str, shapes: Program) -> None:
+    addresses = array("Q", [shapes.address("area")] * 20)
     shared = api.Symbolizer()
-    small = log[:600]
+    report = api.Report.parse(SYMBOLIZED)
+    assert len(report) == 1
 
     def error() -> None:
         with pytest.raises(ffikit.NotFoundError):
-            shared.resolve("/nonexistent", address)
+            shared.resolve("/nonexistent", addresses)
 
-    calls = {
-        "resolve": lambda: shared.resolve(shapes.binary, address),
+    call = {
+        "resolve": lambda: shared.resolve(shapes.binary, addresses),
         "new": api.Symbolizer,
-        "parse": lambda: api.Report.parse(small),
+        "parse": lambda: api.Report.parse(SYMBOLIZED),
+        "render": report.to_text,
         "error": error,
         "demangle": lambda: ffikit.demangle("_ZN3foo3barEi"),
-    }
-    call = calls[what]
-    for _ in range(2000):
+    }[what]
+    for _ in range(1000):
         call()
     gc.collect()
-    before = resident_bytes()
+    native, resident = native_bytes(), resident_bytes()
     tracemalloc.start()
     for _ in range(5000):
         call()
     gc.collect()
-    held, _ = tracemalloc.get_traced_memory()
+    python, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     for _ in range(5000):
         call()
     gc.collect()
-    assert held < 200_000
-    # Go's heap breathes; a leak of 10,000 results would be far above.
-    assert resident_bytes() - before < 32 << 20
+    # A leak of one small object a call would be 160,000 bytes at least.
+    assert python < 100_000
+    assert native_bytes() - native < 100_000
+    # Go's heap breathes.
+    assert resident_bytes() - resident < 32 << 20
     shared.close()
+
+
+def test_dropping_frees_the_handle(api, shapes: Program, log: bytes) -> None:
+    # The other extension watches: what it borrows must become stale.
+    watcher = ffikit if api is ffikit.rust else ffikit.rust
+    symbolizer = api.Symbolizer()
+    seen = watcher.Symbolizer._engine.Symbolizer(borrow=symbolizer.__ffikit_handle__)
+    assert seen.resolve(bytes(shapes.binary), [0]) == [[]]
+    del symbolizer
+    with pytest.raises(ffikit.HandleError):
+        seen.resolve(bytes(shapes.binary), [0])
+    report = api.Report.parse(log)
+    seen = watcher.Report._engine.Report(b"", borrow=report.__ffikit_handle__)
+    assert seen.count() == 1
+    del report
+    with pytest.raises(ffikit.HandleError):
+        seen.count()

@@ -107,6 +107,7 @@ def tell_story(
     lib: pathlib.Path = OUT / "lib",
     keep_json: pathlib.Path | None = None,
     interpreter: str | None = None,
+    options: tuple[str, ...] = (),
 ) -> Run:
     """Runs a story of keeper.py, which bears another name each time.
 
@@ -115,5 +116,5 @@ def tell_story(
     with tempfile.TemporaryDirectory(prefix="ffikit-suite-") as folder:
         script = pathlib.Path(folder) / f"program_{secrets.token_hex(6)}.py"
         shutil.copyfile(source_root / "python/keeper.py", script)
-        command = [interpreter or python(), str(script), story, *(["canary"] if canary else [])]
+        command = [interpreter or python(), *options, str(script), story, *(["canary"] if canary else [])]
         return sanitize(command, source_root, lib, keep_json)

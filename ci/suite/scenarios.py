@@ -22,6 +22,8 @@ class Finding:
     # regular expression. The leaf of the first stack is blamed.
     stacks: dict[str, list[str]]
     access: tuple[str, int] | None = None
+    # A part of why the first stack ends early.
+    truncated: str = ""
     # Bytes and objects, of a leak.
     leaked: tuple[int, int] | None = None
 
@@ -40,6 +42,8 @@ class Scenario:
     canary: bool = False
     # Prints these on standard output or error.
     prints: tuple[str, ...] = ()
+    # Options of the interpreter, before the script.
+    python_options: tuple[str, ...] = ()
     # Runs a plain program with these arguments instead of the Python one.
     program: tuple[str, ...] = ()
     # A part of the reason of something that must be said to be partial.
@@ -50,7 +54,7 @@ class Scenario:
     @property
     def story(self) -> str:
         """The story of keeper.py that is run."""
-        return self.name.removesuffix(".canary")
+        return self.name.partition(".")[0]
 
     @property
     def marks(self) -> str:
@@ -85,7 +89,8 @@ PLAIN = Finding(
     access=("read", 1),
 )
 
-NULL_UNDER_GO = Finding(ASAN, "SEGV", {"fault": ["c store_head_length"]}, access=("read", 0))
+NULL = Finding(ASAN, "SEGV", {"fault": ["c store_head_length"]}, access=("read", 0))
+NULL_UNDER_GO = dataclasses.replace(NULL, truncated="Go's signal handler")
 
 
 def leak(size_bytes: int, objects_count: int) -> Finding:
@@ -223,6 +228,15 @@ SCENARIOS = (
     # Who handles SIGSEGV: ASan what happens in C, Go what happens in Go.
     Scenario("null_in_c_from_cython", "NULL in C, Go loaded but not below", (NULL_UNDER_GO,), 1, marked_as="null_in_c"),
     Scenario(
+        "null_in_c.faulthandler",
+        "… with Python's faulthandler on at the start",
+        (NULL,),
+        1,
+        prints=("Fatal Python error: Segmentation fault",),
+        python_options=("-X", "faulthandler"),
+        marked_as="null_in_c",
+    ),
+    Scenario(
         "null_after_recovery",
         "NULL in C after Go recovered from nil",
         (NULL_UNDER_GO,),
@@ -235,7 +249,7 @@ SCENARIOS = (
         "NULL where UBSan looks: two reports",
         (
             Finding(UBSAN, "null-pointer-use", {"fault": ["c store_total_length"]}),
-            Finding(ASAN, "SEGV", {"fault": ["c store_total_length"]}, access=("read", 0)),
+            dataclasses.replace(NULL_UNDER_GO, stacks={"fault": ["c store_total_length"]}),
         ),
         1,
     ),

@@ -28,17 +28,19 @@ const fingerprintBytes = 16
 //     from the line that declares the function.
 //
 // Neighbours of one function count once, with the line of the leaf's.
-// So it holds no address, process, folder, column or size, and does not ask
+// So it holds no address, process, folder or size, and does not ask
 // whether a call was inlined: it is the same in another run, for a build in
 // another folder, after lines were inserted above the function, and for
 // another optimization level as far as the levels differ in inlining only.
 // The relative line tells two faults of one function apart. Logs that another
-// tool symbolized do not say where a function starts; there the names alone
-// count, and two faults of one kind in one function have one fingerprint.
+// tool symbolized do not say where a function starts; there the column, which
+// moves as little as the relative line, takes its place. gcc's runtime names
+// no columns: two faults of one kind in one function have one fingerprint.
 //
 // A frame without a name is the base name of its file and its line; without
 // those its module's base name, build ID and file-virtual address: stable
-// over runs of one build, but not over builds. Rust's two manglings may read differently and so give two fingerprints.
+// over runs of one build, but not over builds. Rust's two manglings may read
+// differently and so give two fingerprints.
 func Fingerprint(r *model.Report) string {
 	var h encoding
 	h.text("ffikit.fingerprint/" + fingerprintVersion)
@@ -156,11 +158,13 @@ func encodeFrame(f *model.Frame) string {
 		out.text(f.Function)
 		out.text(string(f.Language))
 		out.text(base(f.File))
-		if f.Line > 0 && f.FunctionLine > 0 {
-			out.number(1)
+		switch {
+		case f.Line > 0 && f.FunctionLine > 0:
+			out.text("line")
 			out.number(f.Line - f.FunctionLine)
-		} else {
-			out.number(0)
+		case f.Column > 0:
+			out.text("column")
+			out.number(f.Column)
 		}
 	}
 	return string(out)

@@ -68,8 +68,14 @@ func TestFingerprintIgnoresWhatDiffersBetweenRunsAndBuilds(t *testing.T) {
 		"folder": edited(func(r *model.Report) {
 			eachFrame(r, func(f *model.Frame) { f.File, f.Module = "/elsewhere"+f.File, "/elsewhere"+f.Module })
 		}),
-		"build ID":      edited(func(r *model.Report) { eachFrame(r, func(f *model.Frame) { f.BuildID = "bb" }) }),
-		"columns":       edited(func(r *model.Report) { eachFrame(r, func(f *model.Frame) { f.Column = 1 }) }),
+		"build ID": edited(func(r *model.Report) { eachFrame(r, func(f *model.Frame) { f.BuildID = "bb" }) }),
+		"columns, where a function's line is known": edited(func(r *model.Report) {
+			eachFrame(r, func(f *model.Frame) {
+				if f.FunctionLine > 0 {
+					f.Column++
+				}
+			})
+		}),
 		"inlining":      edited(func(r *model.Report) { eachFrame(r, func(f *model.Frame) { f.Inlined = !f.Inlined }) }),
 		"linkage names": edited(func(r *model.Report) { eachFrame(r, func(f *model.Frame) { f.LinkageName += ".cold" }) }),
 		"lines above": edited(func(r *model.Report) {

@@ -163,7 +163,11 @@ func replaceFrames(stack *model.Stack, requests map[moduleKey]*request) {
 			continue
 		}
 		changed = true
-		for _, frame := range found {
+		for depth, frame := range found {
+			// A symbol table knows no lines; UBSan's header may.
+			if depth == 0 && frame.File == "" {
+				frame.File, frame.Line, frame.Column = physical.File, physical.Line, physical.Column
+			}
 			frame.Module, frame.BuildID = physical.Module, physical.BuildID
 			frame.VirtAddr, frame.AbsAddr = physical.VirtAddr, physical.AbsAddr
 			frame.Boundary, frame.Runtime = physical.Boundary, physical.Runtime

@@ -180,6 +180,23 @@ func TestStrippedModuleGivesFunctionsAndSaysSo(t *testing.T) {
 	}
 }
 
+// UBSan's header names a place even where the module cannot.
+func TestPlaceOfTheLogStaysWhereTheModuleHasNone(t *testing.T) {
+	path := smallC(t)
+	stripped := filepath.Join(t.TempDir(), "stripped")
+	run(t, ".", "strip", "--strip-debug", "-o", stripped, path)
+	report := reportOf(model.Frame{
+		Module: stripped, BuildID: buildID(t, path), VirtAddr: addrOf(t, path, "main.c", mark(t, fixtureC, "entry")),
+		File: "/src/ub.c", Line: 7, Column: 3,
+	})
+	symbolizer := symbolize.New(symbolize.Options{DebugDirs: []string{}})
+	defer symbolizer.Close()
+	symbolizer.Report(report)
+	frame := report.Stacks[0].Frames[0]
+	assert.NotEmpty(t, frame.Function)
+	assert.Equal(t, []any{"/src/ub.c", 7, 3}, []any{frame.File, frame.Line, frame.Column})
+}
+
 func TestSeparateDebugFileIsFound(t *testing.T) {
 	path, dir, tree := smallC(t), t.TempDir(), t.TempDir()
 	id := buildID(t, path)

@@ -157,7 +157,7 @@ class build_ext(_build_ext):
 
 
 class sdist(_sdist):
-    """Adds the sources of the Go and Rust parts, copied when the sdist is made."""
+    """Adds the sources of the Go and Rust parts, and the licences of what they link."""
 
     CRATES = ("ffikit-sys", "ffikit", "ffikit-python")
 
@@ -173,6 +173,11 @@ class sdist(_sdist):
             environment = dict(os.environ, GOFLAGS="-mod=mod", GOWORK="off")
             subprocess.run([go_command(), "mod", "vendor"], cwd=bundled / "go", env=environment, check=True)
         self.copy_workspace(bundled / "rust")
+        if ROOT != BUNDLED:  # an sdist of an sdist has the file already
+            notices = Path(base_dir).resolve() / "LICENSE-THIRD-PARTY.txt"
+            subprocess.run(
+                [sys.executable, str(ROOT / "scripts/third-party-notices"), str(notices)], check=True
+            )
 
     def copy_workspace(self, target: Path) -> None:
         """The Rust workspace with our crates only, its lock file cut to fit."""

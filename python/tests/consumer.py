@@ -160,10 +160,11 @@ def the_command_runs() -> None:
     assert "consumer.c:41" in found.stdout, found.stdout
 
 
-def types_and_licence_are_there() -> None:
+def types_and_licences_are_there() -> None:
     names = {str(file) for file in importlib.metadata.files("ffikit") or ()}
     assert {"ffikit/py.typed", "ffikit/_core.pyi", "ffikit/_rs.pyi", "ffikit/libffikit.so.0"} <= names
-    assert any(name.endswith("licenses/LICENSE") for name in names)
+    licences = {name.rpartition("/")[2] for name in names if "licenses/" in name}
+    assert licences == {"LICENSE", "LICENSE-THIRD-PARTY.txt"}, licences
     assert not any("testing" in name for name in names)
 
 
@@ -178,7 +179,7 @@ CHECKS: tuple[Callable[[], None], ...] = (
     a_forked_child_is_told,
     a_foreign_libffikit_on_the_path_does_not_win,
     the_command_runs,
-    types_and_licence_are_there,
+    types_and_licences_are_there,
 )
 
 

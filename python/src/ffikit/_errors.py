@@ -148,8 +148,8 @@ def from_status(status: str, message: str, filename: str | None = None) -> Ffiki
     cls = _BY_STATUS.get(status)
     if cls is None:
         return FfikitError(f"{status}: {message}")
-    if cls is ForkedError:
-        return ForkedError(f"{message}: {_FORK_REMEDY}" if message else _FORK_REMEDY)
+    if cls is ForkedError and "forkserver" not in message:
+        message = f"{message}: {_FORK_REMEDY}" if message else _FORK_REMEDY
     if issubclass(cls, _FileError):
         return cls(message or status, filename)
     return cls(message or status)

@@ -119,8 +119,10 @@ package: need-package build ## every package, installed and used as its users do
 package-c package-go package-crates package-wheel: need-package build
 	scripts/$@
 
+# `sudo make install` after `make build` may well be without Go: then what was
+# built is installed as it is.
 .PHONY: install
-install: build ## header, library, .pc, CMake config and command into $(DESTDIR)$(PREFIX)
+install: $(if $(shell command -v go),build) ## header, library, .pc, CMake config and command into $(DESTDIR)$(PREFIX)
 	scripts/install-tree "$(DESTDIR)" "$(PREFIX)"
 
 .PHONY: dist

@@ -7,7 +7,7 @@ from typing import Any
 
 from markers import Markers
 from sanitizing import FAULTS, Run
-from scenarios import Finding, Scenario
+from scenarios import GO_SIGNAL, Finding, Scenario
 
 # What may be left out of the leaks: CPython's, from 3.12 on.
 IMMORTAL_STRINGS = {"leak:PyUnicode_New", "leak:resize_compact"}
@@ -92,15 +92,10 @@ def check_report(
         frames = user_frames(stack)
         check_frames(wrong, role, frames, wanted)
         check_crossings(wrong, role, stack)
+        check_end(wrong, role, stack, finding.truncated.get(role, ""))
         if role != "thread":  # who started a thread is no part of the fault
             marker = "blame" if role == roles[0] else role
             check_marker(wrong, scenario, report, role, marker, frames, markers)
-    first = report["stacks"][0] if report["stacks"] else {"frames": []}
-    ends = first.get("truncated", "")
-    wrong.expect(bool(ends) == bool(finding.truncated) and finding.truncated in ends, f"the stack ends early: {ends!r}")
-    if finding.truncated:
-        marks = [frame["boundary"] for frame in first["frames"] if frame.get("boundary")]
-        wrong.equal("crossings in a stack without its callers", marks, [])
     wrong.expect(
         bool(re.fullmatch(r"([0-9]+:)?[0-9a-f]{16,}", report.get("fingerprint", ""))),
         f"fingerprint {report.get('fingerprint')!r}",
@@ -150,6 +145,15 @@ def check_crossings(wrong: Complaints, role: str, stack: dict[str, Any]) -> None
             wrong.expect(bool(marks), f"{role} stack: no crossing marked into {frames[callee]['function']}")
 
 
+def check_end(wrong: Complaints, role: str, stack: dict[str, Any], reason: str) -> None:
+    """The stack is whole, or says why it is not."""
+    ends = stack.get("truncated", "")
+    wrong.expect(bool(ends) == bool(reason) and reason in ends, f"{role} stack ends early: {ends!r}, wanted {reason!r}")
+    if reason == GO_SIGNAL:  # the handler's frames are no callers
+        marks = [frame["boundary"] for frame in stack["frames"] if frame.get("boundary")]
+        wrong.equal(f"{role} stack: crossings without callers", marks, [])
+
+
 def check_marker(
     wrong: Complaints,
     scenario: Scenario,
@@ -180,7 +184,11 @@ def pointed_frame(report: dict[str, Any], pointer: dict[str, Any]) -> dict[str, 
 
 
 def check_text(wrong: Complaints, report: dict[str, Any], text: str) -> None:
-    """The text for people shows kind, and the blamed file and line."""
+    """The text for people shows kind, why stacks end early, and the blamed file and line."""
+    flowing = " ".join(text.split())
+    for stack in report["stacks"]:
+        ends = stack.get("truncated", "")
+        wrong.expect(not ends or f"ends here: {ends}" in flowing, f"the text does not show {ends!r}")
     if not report.get("blame"):
         return  # said already
     frame = pointed_frame(report, report["blame"])

@@ -11,6 +11,11 @@ ASAN = "AddressSanitizer"
 LSAN = "LeakSanitizer"
 UBSAN = "UndefinedBehaviorSanitizer"
 
+# Parts of the reasons why a stack ends at Go.
+GO_SIGNAL = "Go's signal handler"
+GO_SYSTEM_STACK = "Go's system stack"
+GO_ACCESS = "an access by Go code gives the sanitizer one address"
+
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
@@ -22,8 +27,8 @@ class Finding:
     # regular expression. The leaf of the first stack is blamed.
     stacks: dict[str, list[str]]
     access: tuple[str, int] | None = None
-    # A part of why the first stack ends early.
-    truncated: str = ""
+    # A part of why a stack ends early, by its role; a role that is not here has a whole stack.
+    truncated: dict[str, str] = dataclasses.field(default_factory=dict)
     # Bytes and objects, of a leak.
     leaked: tuple[int, int] | None = None
 
@@ -76,6 +81,7 @@ USE_AFTER_FREE = Finding(
         "allocation": NEW_RECORD,
     },
     access=("read", 1),
+    truncated={"fault": GO_ACCESS, "free": GO_SYSTEM_STACK},
 )
 
 PLAIN = Finding(
@@ -90,7 +96,7 @@ PLAIN = Finding(
 )
 
 NULL = Finding(ASAN, "SEGV", {"fault": ["c store_head_length"]}, access=("read", 0))
-NULL_UNDER_GO = dataclasses.replace(NULL, truncated="Go's signal handler")
+NULL_UNDER_GO = dataclasses.replace(NULL, truncated={"fault": GO_SIGNAL})
 
 
 def leak(size_bytes: int, objects_count: int) -> Finding:
@@ -100,6 +106,7 @@ def leak(size_bytes: int, objects_count: int) -> Finding:
         "direct-leak",
         {"allocation": ["c write_note", "c store_journal_note"]},
         leaked=(size_bytes, objects_count),
+        truncated={"allocation": GO_SYSTEM_STACK},
     )
 
 
@@ -156,6 +163,7 @@ SCENARIOS = (
                     "allocation": NEW_RECORD,
                 },
                 access=("read", 1),
+                truncated={"fault": GO_ACCESS},
             ),
         ),
         1,
@@ -195,7 +203,14 @@ SCENARIOS = (
     Scenario(
         "overflow_in_preamble",
         "signed overflow in a cgo preamble",
-        (Finding(UBSAN, "signed-integer-overflow", {"fault": ["c add_lengths"]}),),
+        (
+            Finding(
+                UBSAN,
+                "signed-integer-overflow",
+                {"fault": ["c add_lengths"]},
+                truncated={"fault": GO_SYSTEM_STACK},
+            ),
+        ),
         1,
         command_status=0,
     ),
@@ -248,7 +263,12 @@ SCENARIOS = (
         "null_seen_by_ubsan",
         "NULL where UBSan looks: two reports",
         (
-            Finding(UBSAN, "null-pointer-use", {"fault": ["c store_total_length"]}),
+            Finding(
+                UBSAN,
+                "null-pointer-use",
+                {"fault": ["c store_total_length"]},
+                truncated={"fault": GO_SYSTEM_STACK},
+            ),
             dataclasses.replace(NULL_UNDER_GO, stacks={"fault": ["c store_total_length"]}),
         ),
         1,
@@ -286,6 +306,7 @@ SCENARIOS = (
                     "allocation": [*NEW_RECORD[:2], "rust inspector::new_record"],
                 },
                 access=("read", 1),
+                truncated={"fault": GO_ACCESS},
             ),
         ),
         1,

@@ -25,6 +25,8 @@ type Options struct {
 }
 
 // Report normalizes all frames of r in place. Frames are marked, never removed.
+// A stack that ends at Go before its root says why (Truncated), unless it has
+// a reason already.
 func Report(r *model.Report, opts Options) {
 	mapper := newPathMapper(opts.PathMap)
 	r.Message = mapper.text(r.Message)
@@ -32,10 +34,11 @@ func Report(r *model.Report, opts Options) {
 		r.Details[i] = mapper.text(detail)
 	}
 	for i := range r.Stacks {
-		r.Stacks[i].Name = mapper.text(r.Stacks[i].Name)
-		normalizeFrames(r.Stacks[i].Frames, mapper)
-		if r.Stacks[i].Truncated == "" && endsInGoSignal(r.Stacks[i].Frames) {
-			r.Stacks[i].Truncated = pastGoSignal
+		s := &r.Stacks[i]
+		s.Name = mapper.text(s.Name)
+		normalizeFrames(s.Frames, mapper)
+		if s.Truncated == "" { // else the evidence itself says why
+			s.Truncated = endsEarly(s)
 		}
 	}
 }

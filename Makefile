@@ -32,14 +32,14 @@ bootstrap: ## install every tool that is missing (groups: ci/tools.lock)
 
 # need-GROUP: the tools of one group, once in a run of make. One after another,
 # since they share .venv and build/tools.
-.PHONY: need-build need-demo need-test need-bench need-fuzz need-lint need-abi need-package
-need-build need-demo need-test need-bench need-fuzz need-lint need-abi need-package: need-%:
+.PHONY: need-build need-rust need-demo need-test need-bench need-fuzz need-lint need-abi need-package
+need-build need-rust need-demo need-test need-bench need-fuzz need-lint need-abi need-package: need-%:
 	@scripts/bootstrap $*
 
 # ---- build and show --------------------------------------------------------
 
 .PHONY: build
-build: command library ## bin/ffikit, and libffikit with its headers under build/
+build: command library capi ## bin/ffikit, and libffikit and libffikit_rs with their headers under build/
 
 .PHONY: command
 command: need-build ## bin/ffikit alone
@@ -48,6 +48,11 @@ command: need-build ## bin/ffikit alone
 .PHONY: library
 library: need-build ## libffikit alone: build/lib, build/include
 	scripts/build-lib build
+
+# After the library, which it links and would else build a second time at once.
+.PHONY: capi
+capi: need-rust library ## libffikit_rs alone, Rust's own C ABI
+	scripts/build-capi
 
 .PHONY: library-testing
 library-testing: need-build
@@ -119,10 +124,10 @@ package: need-package build ## every package, installed and used as its users do
 package-c package-go package-crates package-wheel: need-package build
 	scripts/$@
 
-# `sudo make install` after `make build` may well be without Go: then what was
-# built is installed as it is.
+# `sudo make install` after `make build` may well be without Go and Rust: then
+# what was built is installed as it is.
 .PHONY: install
-install: $(if $(shell command -v go),build) ## header, library, .pc, CMake config and command into $(DESTDIR)$(PREFIX)
+install: $(if $(and $(shell command -v go),$(shell command -v cargo)),build) ## headers, libraries, .pc, CMake config and command into $(DESTDIR)$(PREFIX)
 	scripts/install-tree "$(DESTDIR)" "$(PREFIX)"
 
 .PHONY: dist

@@ -48,16 +48,14 @@ func FindModules(paths []string) ([]Module, []model.Partial) {
 	for _, path := range paths {
 		info, err := os.Stat(path)
 		if err == nil && info.IsDir() {
-			found, err := modulesBelow(path)
+			found, broken := modulesBelow(path)
 			modules = append(modules, found...)
-			if err != nil {
-				unread = append(unread, model.Partial{File: path, Reason: err.Error()})
-			}
+			unread = append(unread, broken...)
 			continue
 		}
 		module, err := ReadModule(path)
 		if err != nil {
-			unread = append(unread, model.Partial{File: path, Reason: err.Error()})
+			unread = append(unread, unreadable(path, err))
 			continue
 		}
 		modules = append(modules, module)
@@ -65,10 +63,23 @@ func FindModules(paths []string) ([]Module, []model.Partial) {
 	return modules, unread
 }
 
+// unreadable tells why nothing is known of path. The reason leaves out the
+// file's name, which stands beside it.
+func unreadable(path string, err error) model.Partial {
+	reason := err.Error()
+	var ofSystem *fs.PathError
+	if errors.As(err, &ofSystem) && ofSystem.Path == path {
+		reason = ofSystem.Err.Error()
+	}
+	return model.Partial{File: path, Reason: strings.TrimPrefix(reason, path+": ")}
+}
+
 // modulesBelow reads the loadable object files of a folder; files of other
-// formats belong to a folder as well and are passed over.
-func modulesBelow(root string) ([]Module, error) {
+// formats belong to a folder as well and are passed over. What is an object
+// file, and cannot be read, is told of in the second result.
+func modulesBelow(root string) ([]Module, []model.Partial) {
 	var modules []Module
+	var unread []model.Partial
 	visited := 0
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
@@ -80,12 +91,19 @@ func modulesBelow(root string) ([]Module, error) {
 		if visited++; visited > maxFiles {
 			return errors.New("more than 10,000 executables and libraries: name a smaller folder")
 		}
-		if module, err := ReadModule(path); err == nil {
+		module, err := ReadModule(path)
+		switch {
+		case err == nil:
 			modules = append(modules, module)
+		case !errors.Is(err, object.ErrNotELF):
+			unread = append(unread, unreadable(path, err))
 		}
 		return nil
 	})
-	return modules, err
+	if err != nil {
+		unread = append(unread, unreadable(root, err))
+	}
+	return modules, unread
 }
 
 func executable(entry fs.DirEntry) bool {

@@ -140,8 +140,28 @@ func TestNamedFilesMustBeObjects(t *testing.T) {
 	modules, unread := FindModules([]string{text, filepath.Join(t.TempDir(), "missing.so")})
 	assert.Empty(t, modules)
 	require.Len(t, unread, 2)
-	assert.Contains(t, unread[0].Reason, "notes.txt")
-	assert.Contains(t, unread[1].Reason, "missing.so")
+	assert.Equal(t, text, unread[0].File)
+	assert.Contains(t, unread[0].Reason, "not an ELF file")
+	assert.Equal(t, "missing.so", filepath.Base(unread[1].File))
+	assert.Equal(t, "no such file or directory", unread[1].Reason, "the file's name stands beside it")
+}
+
+// A library that is cut off is no clean folder; a linker script named like one
+// is of another format and is passed over.
+func TestBrokenLibrariesOfAFolderAreTold(t *testing.T) {
+	library := compile(t, "clang-19", librarySource, healthy)
+	whole, err := os.ReadFile(library)
+	require.NoError(t, err)
+	dir := filepath.Dir(library)
+	broken := write(t, dir, "libbroken.so", string(whole[:100]))
+	write(t, dir, "libscript.so", "INPUT(-lrecord)\n")
+	modules, unread := FindModules([]string{dir})
+	require.Len(t, modules, 1)
+	assert.Equal(t, library, modules[0].Path)
+	require.Len(t, unread, 1)
+	assert.Equal(t, broken, unread[0].File)
+	assert.Contains(t, unread[0].Reason, "malformed ELF file")
+	assert.NotContains(t, unread[0].Reason, broken)
 }
 
 func FuzzDeclaresTailCalls(f *testing.F) {

@@ -18,10 +18,16 @@ import (
 	"github.com/ffikit/ffikit/go/render"
 )
 
-func compiledSchema(t *testing.T) *jsonschema.Schema {
+// compiledSchema gives the published schema, or a strict copy of it that
+// refuses members it does not describe: what this version writes is all
+// described, while readers must pass over what later versions add.
+func compiledSchema(t *testing.T, strict bool) *jsonschema.Schema {
 	t.Helper()
 	schema, err := jsonschema.UnmarshalJSON(bytes.NewReader(render.ReportSchema()))
 	require.NoError(t, err)
+	if strict {
+		require.Greater(t, tighten(schema), 5, "objects of the schema")
+	}
 	compiler := jsonschema.NewCompiler()
 	require.NoError(t, compiler.AddResource("report-1.json", schema))
 	compiled, err := compiler.Compile("report-1.json")
@@ -33,7 +39,27 @@ func validate(t *testing.T, text []byte) error {
 	t.Helper()
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	require.NoError(t, err, "%s", text)
-	return compiledSchema(t).Validate(value)
+	return compiledSchema(t, true).Validate(value)
+}
+
+// tighten closes all objects that a schema describes, and counts them.
+func tighten(schema any) int {
+	closed := 0
+	switch schema := schema.(type) {
+	case map[string]any:
+		for _, inner := range schema {
+			closed += tighten(inner)
+		}
+		if properties, ok := schema["properties"].(map[string]any); ok && schema["type"] == "object" && len(properties) > 0 {
+			schema["additionalProperties"] = false
+			closed++
+		}
+	case []any:
+		for _, inner := range schema {
+			closed += tighten(inner)
+		}
+	}
+	return closed
 }
 
 func TestJSONFollowsItsSchema(t *testing.T) {
@@ -130,6 +156,25 @@ func TestSchemaRefuses(t *testing.T) {
 		require.NotEqual(t, good, bad, name)
 		assert.Error(t, validate(t, []byte(bad)), name)
 	}
+}
+
+// Who validates with today's schema accepts what later versions add to it.
+func TestSchemaIsOpenToGrowth(t *testing.T) {
+	good := string(jsonText(t, documents()["reports"]))
+	schema := compiledSchema(t, false)
+	for name, replacement := range map[string][2]string{
+		"as it is":                     {"", ""},
+		"a new member of a frame":      {`"line": 3`, `"line": 3, "lines": 3`},
+		"a new member of the document": {`"schema":`, `"later": {}, "schema":`},
+		"fingerprints made otherwise":  {`"fingerprint": "1:`, `"fingerprint": "12:`},
+	} {
+		text := strings.Replace(good, replacement[0], replacement[1], 1)
+		assert.Equal(t, replacement[0] == "", text == good, name)
+		value, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
+		require.NoError(t, err, name)
+		assert.NoError(t, schema.Validate(value), name)
+	}
+	assert.NotContains(t, string(render.ReportSchema()), "additionalProperties")
 }
 
 func TestJSONListsAreNeverNull(t *testing.T) {

@@ -1,11 +1,16 @@
 package handbook
 
 import (
+	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	ffikit "github.com/ffikit/ffikit/go"
 )
 
 func TestPagesAreWhole(t *testing.T) {
@@ -40,6 +45,31 @@ func TestFind(t *testing.T) {
 	}
 	_, ok := Find("no-such-topic")
 	assert.False(t, ok)
+}
+
+// Whatever kind the corpus of real logs has, there is a page about it.
+func TestFindKnowsEveryKindOfTheCorpus(t *testing.T) {
+	logs, err := filepath.Glob("../testdata/corpus/*.txt")
+	require.NoError(t, err)
+	kinds := map[string]string{}
+	for _, path := range logs {
+		if strings.HasPrefix(filepath.Base(path), "unknown_kind.") {
+			continue // made up, so that nobody can know it
+		}
+		log, err := os.ReadFile(path)
+		require.NoError(t, err)
+		set, err := ffikit.Read(ffikit.Options{}, ffikit.Log{Name: path, Reader: bytes.NewReader(log)})
+		require.NoError(t, err)
+		require.NotEmpty(t, set.Reports, path)
+		for _, report := range set.Reports {
+			kinds[report.Kind] = filepath.Base(path)
+		}
+	}
+	require.Greater(t, len(kinds), 6, "kinds of the corpus")
+	for kind, log := range kinds {
+		_, ok := Find(kind)
+		assert.True(t, ok, "%s, of %s, has no page", kind, log)
+	}
 }
 
 func TestParseRefuses(t *testing.T) {

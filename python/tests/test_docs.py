@@ -53,6 +53,6 @@ def test_everything_public_is_documented() -> None:
 
 def test_names_are_the_documented_ones() -> None:
     assert sorted(ffikit.__all__) == ffikit.__all__
-    assert set(ffikit.__all__) <= set(dir(ffikit))
+    assert {name for name in dir(ffikit) if not name.startswith("__")} == set(ffikit.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         ffikit.nonsense  # noqa: B018

@@ -184,8 +184,10 @@ func (d *Data) framesAt(u *unit, info *unitInfo, addr uint64, at row) []model.Fr
 		if decl.language != model.LanguageUnknown {
 			frame.Language = decl.language
 		}
-		// The distance from the declaration means something in one file only.
-		if decl.file == frame.File && decl.line <= frame.Line {
+		// The distance from the declaration means something in one file only. Go's
+		// inlined functions name no file: a Go function lies in one.
+		sameFile := decl.file == frame.File || decl.file == "" && frame.Language == model.LanguageGo
+		if sameFile && decl.line <= frame.Line {
 			frame.FunctionLine = decl.line
 		}
 		frame.Inlined = i > 0

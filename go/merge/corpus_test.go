@@ -1,6 +1,7 @@
 package merge_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -33,7 +34,7 @@ func TestFingerprintsOfTheCorpus(t *testing.T) {
 		require.NoError(t, file.Close())
 		require.NotEmpty(t, set.Reports, log)
 		for _, r := range set.Reports {
-			fault := runtimes.ReplaceAllString(strings.TrimSuffix(filepath.Base(log), ".sym.txt"), "") + " " + r.Kind
+			fault := runtimes.ReplaceAllString(strings.TrimSuffix(filepath.Base(log), ".sym.txt"), "") + " " + r.Kind + places(&r)
 			fingerprint := withoutColumns(&r)
 			if other, ok := faultOf[fingerprint]; ok {
 				assert.Equal(t, other, fault, "two faults share a fingerprint")
@@ -47,6 +48,20 @@ func TestFingerprintsOfTheCorpus(t *testing.T) {
 	assert.Less(t, len(printOf), len(logs), "no fault was met twice: this shows nothing")
 }
 
+// places are the user's lines of a report: two leaks of one function are two
+// faults where its callers differ.
+func places(r *model.Report) string {
+	var text strings.Builder
+	for _, stack := range r.Stacks {
+		for _, frame := range stack.Frames {
+			if !frame.Runtime {
+				fmt.Fprintf(&text, " %s:%d", filepath.Base(frame.File), frame.Line)
+			}
+		}
+	}
+	return text.String()
+}
+
 // withoutColumns is the fingerprint of r as gcc's runtime would have told it:
 // it names no columns.
 func withoutColumns(r *model.Report) string {
@@ -58,15 +73,21 @@ func withoutColumns(r *model.Report) string {
 	return merge.Fingerprint(r)
 }
 
-// In a log that another tool has symbolized, two faults of one function are
-// told apart by their columns, and lines may move.
-func TestColumnsTellFaultsOfSymbolizedLogsApart(t *testing.T) {
-	at := func(line, column int) string {
+// What stands in for the line from a function's start tells two faults of one
+// function apart, whoever symbolized the log.
+func TestFaultsOfOneFunctionDiffer(t *testing.T) {
+	of := func(frame model.Frame) string {
+		frame.Function = "peek"
 		return merge.Fingerprint(&model.Report{Tool: "AddressSanitizer", Kind: "heap-use-after-free", Stacks: []model.Stack{{
-			Role:   model.RoleFault,
-			Frames: []model.Frame{{Function: "peek", File: "/src/peek.c", Line: line, Column: column}},
+			Role: model.RoleFault, Frames: []model.Frame{frame},
 		}}})
 	}
-	assert.Equal(t, at(3, 10), at(4, 10))
-	assert.NotEqual(t, at(3, 10), at(3, 17))
+	column := func(line, column int) string { return of(model.Frame{File: "/src/peek.c", Line: line, Column: column}) }
+	assert.Equal(t, column(3, 10), column(4, 10), "lines move, columns stay")
+	assert.NotEqual(t, column(3, 10), column(3, 17))
+	assert.NotEqual(t, column(3, 0), column(4, 0), "gcc's runtime names lines only")
+	address := func(addr model.VirtAddr) string {
+		return of(model.Frame{Module: "/lib/libpeek.so", BuildID: "aa", VirtAddr: addr})
+	}
+	assert.NotEqual(t, address(0x1000), address(0x1010), "a module without debug information")
 }

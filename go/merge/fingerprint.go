@@ -35,7 +35,9 @@ const fingerprintBytes = 16
 // The relative line tells two faults of one function apart. Logs that another
 // tool symbolized do not say where a function starts; there the column, which
 // moves as little as the relative line, takes its place. gcc's runtime names
-// no columns: two faults of one kind in one function have one fingerprint.
+// no columns either, and a module without debug information no lines: there
+// the line itself, or the file-virtual address, must do. They move with edits,
+// but a fault that is taken for another one is lost.
 //
 // A frame without a name is the base name of its file and its line; without
 // those its module's base name, build ID and file-virtual address: stable
@@ -165,6 +167,13 @@ func encodeFrame(f *model.Frame) string {
 		case f.Column > 0:
 			out.text("column")
 			out.number(f.Column)
+		case f.Line > 0:
+			out.text("absolute line")
+			out.number(f.Line)
+		case f.VirtAddr != 0:
+			out.text("address")
+			out.text(base(f.Module))
+			out.number(int(f.VirtAddr))
 		}
 	}
 	return string(out)

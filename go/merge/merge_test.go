@@ -79,7 +79,11 @@ func TestFingerprintIgnoresWhatDiffersBetweenRunsAndBuilds(t *testing.T) {
 		"inlining":      edited(func(r *model.Report) { eachFrame(r, func(f *model.Frame) { f.Inlined = !f.Inlined }) }),
 		"linkage names": edited(func(r *model.Report) { eachFrame(r, func(f *model.Frame) { f.LinkageName += ".cold" }) }),
 		"lines above": edited(func(r *model.Report) {
-			eachFrame(r, func(f *model.Frame) { f.Line += 3; f.FunctionLine += 3 * min(f.FunctionLine, 1) })
+			eachFrame(r, func(f *model.Frame) {
+				if f.FunctionLine > 0 {
+					f.Line, f.FunctionLine = f.Line+3, f.FunctionLine+3
+				}
+			})
 		}),
 		"stack headings": edited(func(r *model.Report) { r.Stacks[1].Name, r.Stacks[1].Truncated = "freed by thread T7 here", "end" }),
 		"a recursion's depth": edited(func(r *model.Report) {

@@ -148,7 +148,7 @@ func counted(words []string) map[string]int {
 	return counts
 }
 
-func tidy(w string) string {
+func tidy(w string) string { // MARK: inlined
 	if len(w) > 3 {
 		return w[:3]
 	}

@@ -180,6 +180,22 @@ func TestStrippedModuleGivesFunctionsAndSaysSo(t *testing.T) {
 	}
 }
 
+// Go's inlined functions name no file of their declaration; where they start
+// is needed all the same, to tell two faults of one function apart.
+func TestInlinedGoFunctionsTellWhereTheyStart(t *testing.T) {
+	path := buildGo(t, "go")
+	declared := mark(t, fixtureGo, "inlined")
+	symbolizer := symbolize.New(symbolize.Options{})
+	defer symbolizer.Close()
+	addr := addrOf(t, path, "main.go", declared+1)
+	resolved, err := symbolizer.Resolve(path, "", []model.VirtAddr{addr})
+	require.NoError(t, err)
+	leaf := resolved[0][0]
+	assert.True(t, leaf.Inlined)
+	assert.Equal(t, "main.tidy", leaf.Function)
+	assert.Equal(t, declared, leaf.FunctionLine)
+}
+
 // UBSan's header names a place even where the module cannot.
 func TestPlaceOfTheLogStaysWhereTheModuleHasNone(t *testing.T) {
 	path := smallC(t)

@@ -70,6 +70,34 @@ func quote(value string) string {
 	return "'" + value + "'"
 }
 
+// LeakSuppressions is the value of "suppressions" in a list of sanitizer
+// options, such as LSAN_OPTIONS; "" where there is none. LeakSanitizer itself
+// can match no functions here, so ffikit does it.
+func LeakSuppressions(options string) string {
+	value := ""
+	for rest := options; rest != ""; {
+		rest = strings.TrimLeft(rest, " ,:\n\t\r")
+		name, after, ok := strings.Cut(rest, "=")
+		if !ok {
+			break
+		}
+		end := strings.IndexAny(after, " ,:\n\t\r")
+		if after != "" && (after[0] == '"' || after[0] == '\'') {
+			quoted := after[:1]
+			after = after[1:]
+			end = strings.Index(after, quoted)
+		}
+		if end < 0 {
+			end = len(after)
+		}
+		if name == "suppressions" {
+			value = after[:end]
+		}
+		rest = strings.TrimLeft(after[end:], "\"'")
+	}
+	return value
+}
+
 // environmentMap keeps the order of a process environment and its last value
 // of each name.
 type environmentMap struct {

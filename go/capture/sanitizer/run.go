@@ -42,6 +42,8 @@ type Result struct {
 	Signal     string
 	// Logs are the paths of the logs, by process ID.
 	Logs []string
+	// Unseen says why the program itself was not watched, if it was not.
+	Unseen []string
 }
 
 // Run runs the command and waits for it. While it runs, interrupts from the
@@ -55,8 +57,8 @@ func Run(ctx context.Context, c Command) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	preload := ""
-	if c.Runtime != "" || !bringsRuntime(program) {
+	preload, found := "", inspect(program)
+	if c.Runtime != "" || !found.runtime {
 		if preload, err = c.preload(ctx); err != nil {
 			return nil, err
 		}
@@ -73,7 +75,7 @@ func Run(ctx context.Context, c Command) (*Result, error) {
 	if err != nil {
 		return nil, fmt.Errorf("running %s: %w", program, err)
 	}
-	result := &Result{Args: args, ExitStatus: state.ExitCode()}
+	result := &Result{Args: args, ExitStatus: state.ExitCode(), Unseen: found.unseen}
 	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 		result.ExitStatus = 128 + int(status.Signal())
 		result.Signal = status.Signal().String()

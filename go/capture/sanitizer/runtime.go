@@ -2,12 +2,14 @@ package sanitizer
 
 import (
 	"context"
+	"debug/elf"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -85,26 +87,39 @@ func machine() string {
 	return "x86_64"
 }
 
-// bringsRuntime tells whether the executable at path has an ASan runtime by
-// itself, so that clang's must not be preloaded: one linked into it, or gcc's,
-// which the loader finds. Clang's shared one it does not find without help.
-func bringsRuntime(path string) bool {
+// inspection is what matters of a program for preloading a runtime into it.
+type inspection struct {
+	// runtime: it has an ASan runtime by itself, so that clang's must not be
+	// preloaded: one linked into it, or gcc's, which the loader finds. Clang's
+	// shared one it does not find without help.
+	runtime bool
+	// unseen says why a runtime cannot be preloaded into it.
+	unseen []string
+}
+
+func inspect(path string) inspection {
+	var found inspection
+	if info, err := os.Stat(path); err == nil && info.Mode()&(os.ModeSetuid|os.ModeSetgid) != 0 {
+		found.unseen = append(found.unseen, "runs with another user's rights (setuid): nothing is preloaded into it, and it was not watched")
+	}
 	file, err := object.Open(path)
 	if err != nil {
-		return false // a script: its interpreter gets the preload
+		return found // a script: its interpreter gets the preload
 	}
 	defer file.Close()
 	if dynamic, _, err := file.Dynamic(); err == nil {
 		for _, library := range dynamic.Needed {
-			if strings.HasPrefix(library, "libasan.so") {
-				return true
-			}
+			found.runtime = found.runtime || strings.HasPrefix(library, "libasan.so")
 		}
 	}
-	inside := false
-	err = file.EachSymbol(func(symbol object.Symbol) bool {
-		inside = symbol.Name == "__asan_init" && !symbol.Undefined
-		return !inside
+	// A file without symbols has nothing inside that we could see.
+	_ = file.EachSymbol(func(symbol object.Symbol) bool {
+		found.runtime = found.runtime || symbol.Name == "__asan_init" && !symbol.Undefined
+		return !found.runtime
 	})
-	return err == nil && inside
+	loaded := slices.ContainsFunc(file.Segments(), func(s object.Segment) bool { return s.Type == elf.PT_INTERP })
+	if !loaded && !found.runtime {
+		found.unseen = append(found.unseen, "statically linked: no runtime can be preloaded into it, and it was not watched, only the programs that it ran; build it with -fsanitize=address")
+	}
+	return found
 }

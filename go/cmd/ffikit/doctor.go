@@ -50,10 +50,12 @@ func runDoctor(command *cobra.Command, paths []string, asJSON bool) error {
 		}
 	} else {
 		for _, finding := range findings {
-			fmt.Println(finding)
+			if _, err := fmt.Println(finding); err != nil {
+				return failure(err)
+			}
 		}
 		for _, partial := range unread {
-			fmt.Fprintf(os.Stderr, "ffikit: %s\n", partial.Reason)
+			fmt.Fprintf(os.Stderr, "ffikit: %s: %s\n", partial.File, partial.Reason)
 		}
 		fmt.Fprintf(os.Stderr, "ffikit: looked at the environment and %s: %s\n",
 			counted(len(modules), "object file"), counted(len(findings), "fault"))

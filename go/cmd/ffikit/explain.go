@@ -39,12 +39,12 @@ a page's name or the kind of a finding, as a report shows it.`,
 			}
 			switch {
 			case asJSON:
-				return json.NewEncoder(os.Stdout).Encode(map[string]any{"schema": "ffikit.explain/1", "pages": pages})
+				return written(json.NewEncoder(os.Stdout).Encode(map[string]any{"schema": "ffikit.explain/1", "pages": pages}))
 			case len(args) == 1:
 				_, err := io.WriteString(os.Stdout, pages[0].Text)
-				return err
+				return written(err)
 			}
-			return listPages(os.Stdout, pages)
+			return written(listPages(os.Stdout, pages))
 		},
 	}
 	command.Flags().BoolVar(&asJSON, "json", false, "print JSON")

@@ -44,6 +44,14 @@ func usageError(format string, args ...any) error {
 
 func failure(err error) error { return &exitError{exitPartial, err} }
 
+// written is for a verb that only prints: not having been able to is a failure.
+func written(err error) error {
+	if err != nil {
+		return failure(err)
+	}
+	return nil
+}
+
 func main() { os.Exit(run(os.Args[1:])) }
 
 // run runs the command line and gives the exit code.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -21,6 +22,7 @@ func TestMain(m *testing.M) {
 //
 //	exits N ffikit ARG…   the command ends with exit code N
 //	valid-json FILE       the file (or stdout) is one JSON document
+//	readlink LINK TARGET  the file is a symbolic link to a file of that name
 //	line-of MARK FILE VAR sets VAR to the number of the line that holds MARK
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -31,7 +33,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "valid-json": validJSON, "line-of": lineOf,
+			"exits": exits, "valid-json": validJSON, "line-of": lineOf, "readlink": readLink,
 		},
 	})
 }
@@ -63,6 +65,17 @@ func validJSON(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &document))
 	if document["schema"] == nil {
 		ts.Fatalf("no schema in the document")
+	}
+}
+
+func readLink(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: readlink LINK TARGET")
+	}
+	target, err := os.Readlink(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if filepath.Base(target) != args[1] {
+		ts.Fatalf("%s points to %s", args[0], target)
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -97,12 +96,7 @@ func (f *reportFlags) options(trustPaths bool) (ffikit.Options, error) {
 	}
 	suppressions := suppress.Builtin()
 	if f.suppressions != "" {
-		file, err := os.Open(f.suppressions)
-		if err != nil {
-			return ffikit.Options{}, usageError("--suppressions: %w", err)
-		}
-		defer file.Close()
-		if err := suppressions.Add(file, f.suppressions); err != nil {
+		if err := addSuppressions(suppressions, f.suppressions); err != nil {
 			return ffikit.Options{}, usageError("--suppressions: %w", err)
 		}
 	}
@@ -113,6 +107,15 @@ func (f *reportFlags) options(trustPaths bool) (ffikit.Options, error) {
 		Normalize:    normalize.Options{PathMap: mappings},
 		Merge:        merge.Options{SourceRoot: root},
 	}, err
+}
+
+func addSuppressions(list *suppress.List, path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	return list.Add(file, path)
 }
 
 // colored decides on colours for w.
@@ -191,6 +194,18 @@ func (f *reportFlags) hint(set *model.ReportSet) {
 	}
 }
 
+// failed ends a verb that could do nothing: with --json the document says so
+// too.
+func (f *reportFlags) failed(doc *render.Document, file string, err error) error {
+	if f.json {
+		doc.Partial = append(doc.Partial, model.Partial{File: file, Reason: err.Error()})
+		if printErr := f.print(os.Stdout, doc); printErr != nil {
+			return failure(printErr)
+		}
+	}
+	return failure(err)
+}
+
 // code is the exit code that a set of reports asks for.
 func (f *reportFlags) code(set *model.ReportSet) int {
 	switch {
@@ -200,18 +215,4 @@ func (f *reportFlags) code(set *model.ReportSet) int {
 		return exitPartial
 	}
 	return exitClean
-}
-
-// createNew makes a file for output. One that exists is overwritten only by
-// force.
-func createNew(path string, force bool) (*os.File, error) {
-	mode := os.O_WRONLY | os.O_CREATE | os.O_EXCL
-	if force {
-		mode = os.O_WRONLY | os.O_CREATE | os.O_TRUNC
-	}
-	file, err := os.OpenFile(path, mode, 0o644)
-	if errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("%s exists: remove it, or say --force", path)
-	}
-	return file, err
 }

@@ -65,14 +65,18 @@ func (f *sanitizeFlags) run(ctx context.Context, args []string) error {
 	if f.errorExitCode < 0 || f.errorExitCode > 255 {
 		return usageError("--error-exitcode %d: want 0 to 255", f.errorExitCode)
 	}
-	// The output file is made before the run: its name is wrong now, not
-	// after an hour of tests.
-	var output *os.File
+	// A name that cannot be written is wrong now, not after an hour of tests.
+	var output *outputFile
 	if f.output != "" {
-		if output, err = createNew(f.output, f.force); err != nil {
+		if output, err = newOutputFile(f.output, f.force); err != nil {
 			return usageError("--output: %w", err)
 		}
-		defer output.Close()
+		defer output.discard()
+	}
+	if path := sanitizer.LeakSuppressions(os.Getenv("LSAN_OPTIONS")); path != "" {
+		if err := addSuppressions(options.Suppressions, path); err != nil {
+			return usageError("suppressions in LSAN_OPTIONS: %w", err)
+		}
 	}
 	logDir, cleanUp, err := f.logDir()
 	if err != nil {
@@ -89,10 +93,7 @@ func (f *sanitizeFlags) run(ctx context.Context, args []string) error {
 		LogDir: logDir, Stdin: os.Stdin, Stdout: stdout, Stderr: os.Stderr,
 	})
 	if err != nil {
-		if output != nil {
-			os.Remove(f.output) // made above, and nothing will be in it
-		}
-		return failure(err)
+		return f.failed(&render.Document{}, "", err)
 	}
 	logs, unread, closeAll := openLogs(result.Logs)
 	defer closeAll()
@@ -105,20 +106,21 @@ func (f *sanitizeFlags) run(ctx context.Context, args []string) error {
 	if err != nil {
 		unread = append(unread, model.Partial{Reason: err.Error()})
 	}
+	for _, reason := range result.Unseen {
+		unread = append(unread, model.Partial{File: result.Args[0], Reason: reason})
+	}
 	set.Partial = append(unread, set.Partial...)
 	return f.finish(result, set, output)
 }
 
 // finish shows the findings and decides on the exit code.
-func (f *sanitizeFlags) finish(result *sanitizer.Result, set *model.ReportSet, output *os.File) error {
+func (f *sanitizeFlags) finish(result *sanitizer.Result, set *model.ReportSet, output *outputFile) error {
 	doc := &render.Document{ReportSet: *set, Command: &render.Command{
 		Args: result.Args, ExitStatus: result.ExitStatus, Signal: result.Signal,
 	}}
 	if output != nil {
-		if err := render.JSON(output, doc); err != nil {
-			return failure(fmt.Errorf("writing %s: %w", f.output, err))
-		}
-		if err := output.Close(); err != nil {
+		err := output.commit(func(w io.Writer) error { return render.JSON(w, doc) })
+		if err != nil {
 			return failure(fmt.Errorf("writing %s: %w", f.output, err))
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -93,7 +94,7 @@ func openLogs(names []string) ([]ffikit.Log, []model.Partial, func()) {
 		}
 		file, err := openLog(name)
 		if err != nil {
-			fmt.Fprintf(os.Stderr, "ffikit: %v\n", err)
+			fmt.Fprintf(os.Stderr, "ffikit: %s: %v\n", name, err)
 			unread = append(unread, model.Partial{File: name, Reason: err.Error()})
 			continue
 		}
@@ -107,16 +108,18 @@ func openLogs(names []string) ([]ffikit.Log, []model.Partial, func()) {
 	}
 }
 
+// openLog's errors leave out the name, which stands beside them.
 func openLog(name string) (*os.File, error) {
 	file, err := os.Open(name)
-	if err != nil {
-		return nil, err
+	var pathErr *os.PathError
+	if errors.As(err, &pathErr) {
+		return nil, pathErr.Err
 	}
 	if info, err := file.Stat(); err == nil && info.IsDir() {
 		file.Close()
-		return nil, fmt.Errorf("%s: is a folder, not a log", name)
+		return nil, errors.New("is a folder, not a log")
 	}
-	return file, nil
+	return file, err
 }
 
 // addresses is the form with -e.
@@ -138,7 +141,7 @@ func (f *symbolizeFlags) addresses(args []string) error {
 	defer symbolizer.Close()
 	resolved, err := symbolizer.Resolve(f.object, "", addrs)
 	if err != nil {
-		return failure(err)
+		return f.failed(&render.Document{Addresses: []model.AddressFrames{}}, f.object, err)
 	}
 	doc := &render.Document{Addresses: make([]model.AddressFrames, len(addrs))}
 	for i, frames := range resolved {

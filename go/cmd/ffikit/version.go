@@ -32,13 +32,13 @@ func newVersion() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if asJSON {
-				return json.NewEncoder(os.Stdout).Encode(map[string]string{
+				return written(json.NewEncoder(os.Stdout).Encode(map[string]string{
 					"schema": "ffikit.version/1", "version": currentVersion(),
 					"go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH,
-				})
+				}))
 			}
-			fmt.Printf("ffikit %s (%s, %s/%s)\n", currentVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-			return nil
+			_, err := fmt.Printf("ffikit %s (%s, %s/%s)\n", currentVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return written(err)
 		},
 	}
 	command.Flags().BoolVar(&asJSON, "json", false, "print JSON")

@@ -245,7 +245,7 @@ SCENARIOS = (
     Scenario(
         "null_in_c.faulthandler",
         "… with Python's faulthandler on at the start",
-        (NULL,),
+        (dataclasses.replace(NULL, truncated={"fault": GO_SYSTEM_STACK}),),
         1,
         prints=("Fatal Python error: Segmentation fault",),
         python_options=("-X", "faulthandler"),

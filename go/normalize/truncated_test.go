@@ -106,6 +106,7 @@ func TestWhyAStackEnds(t *testing.T) {
 		"no access":           {model.RoleAllocation, []model.Frame{leaf}, "did not walk past this Go function"},
 		"runtime's access":    {model.RoleFault, []model.Frame{{Function: "runtime.growslice", File: runtime + "slice.go"}}, "one address"},
 		"a goroutine's root":  {model.RoleFault, []model.Frame{leaf, {Function: "runtime.goexit.abi0", File: runtime + "asm_amd64.s"}}, ""},
+		"the same by name":    {model.RoleFault, []model.Frame{leaf, {Function: "runtime.goexit.abi0"}}, ""},
 		"main's caller":       {model.RoleFault, []model.Frame{leaf, {Function: "runtime.main", File: runtime + "proc.go"}}, ""},
 		"a thread's root":     {model.RoleFault, []model.Frame{leaf, {Function: "runtime.mstart1", File: runtime + "proc.go"}}, ""},
 		"a program's root":    {model.RoleFault, []model.Frame{leaf, {Function: "runtime.rt0_go.abi0", File: runtime + "asm_amd64.s"}}, ""},

@@ -22,16 +22,16 @@ static const char log_text[] =
     "==4711==ERROR: AddressSanitizer: heap-use-after-free on address 0x602000000013 at pc 0x55d0c0a1 bp 0x7ffd10 sp "
     "0x7ffd08\n"
     "READ of size 1 at 0x602000000013 thread T0\n"
-    "    #0 0x55d0c0a0 in checksum /home/ci/app/record.c:41:19\n"
-    "    #1 0x55d0c1b0 in main /home/ci/app/main.c:12:3\n"
+    "    #0 0x55d0c0a0 in checksum /src/app/record.c:41:19\n"
+    "    #1 0x55d0c1b0 in main /src/app/main.c:12:3\n"
     "\n"
     "0x602000000013 is located 3 bytes inside of 24-byte region [0x602000000010,0x602000000028)\n"
     "freed by thread T0 here:\n"
-    "    #0 0x55d0b001 in free (/home/ci/app/app+0x9b001)\n"
-    "    #1 0x55d0c0f3 in record_drop /home/ci/app/record.c:28:3\n"
-    "    #2 0x55d0c1a4 in main /home/ci/app/main.c:11:3\n"
+    "    #0 0x55d0b001 in free (/src/app/app+0x9b001)\n"
+    "    #1 0x55d0c0f3 in record_drop /src/app/record.c:28:3\n"
+    "    #2 0x55d0c1a4 in main /src/app/main.c:11:3\n"
     "\n"
-    "SUMMARY: AddressSanitizer: heap-use-after-free /home/ci/app/record.c:41:19 in checksum\n"
+    "SUMMARY: AddressSanitizer: heap-use-after-free /src/app/record.c:41:19 in checksum\n"
     "==4711==ABORTING\n";
 
 /* Says what went wrong, frees the error, and is the exit status. */

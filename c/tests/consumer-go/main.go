@@ -16,14 +16,14 @@ import (
 
 const log = `==4711==ERROR: AddressSanitizer: heap-use-after-free on address 0x602000000013 at pc 0x55d0c0a1 bp 0x7ffd10 sp 0x7ffd08
 READ of size 1 at 0x602000000013 thread T0
-    #0 0x55d0c0a0 in checksum /home/ci/app/record.c:41:19
-    #1 0x55d0c1b0 in main /home/ci/app/main.c:12:3
+    #0 0x55d0c0a0 in checksum /src/app/record.c:41:19
+    #1 0x55d0c1b0 in main /src/app/main.c:12:3
 
 freed by thread T0 here:
-    #0 0x55d0b001 in free (/home/ci/app/app+0x9b001)
-    #1 0x55d0c0f3 in record_drop /home/ci/app/record.c:28:3
+    #0 0x55d0b001 in free (/src/app/app+0x9b001)
+    #1 0x55d0c0f3 in record_drop /src/app/record.c:28:3
 
-SUMMARY: AddressSanitizer: heap-use-after-free /home/ci/app/record.c:41:19 in checksum
+SUMMARY: AddressSanitizer: heap-use-after-free /src/app/record.c:41:19 in checksum
 ==4711==ABORTING
 `
 

@@ -48,7 +48,15 @@ func TestInterleavedProcesses(t *testing.T) {
 					assert.ElementsMatch(t, kinds(want), kinds(got))
 					return
 				}
-				assert.Empty(t, partial)
+				if size == "line by line" {
+					// The first frame in a module that neither process showed
+					// before goes by turns: right here, but not certain.
+					for _, p := range partial {
+						assert.Contains(t, p.Reason, "are mixed here: frames may be misplaced")
+					}
+				} else {
+					assert.Empty(t, partial)
+				}
 				assert.ElementsMatch(t, anywhere(want), anywhere(got))
 			})
 		}

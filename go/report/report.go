@@ -8,8 +8,9 @@
 // Memory stays bounded whatever the log holds.
 //
 // The formats are AddressSanitizer's (package asan, which also reads crashes
-// that another sanitizer reports), LeakSanitizer's (lsan) and
-// UndefinedBehaviorSanitizer's (ubsan).
+// that another sanitizer reports, and MemorySanitizer's findings),
+// LeakSanitizer's (lsan) and UndefinedBehaviorSanitizer's (ubsan).
+// ThreadSanitizer's are named as not read.
 package report
 
 import (
@@ -25,7 +26,9 @@ import (
 //
 // It returns what could not be read: reports that the log breaks off (they
 // are emitted with what is there, and a stack that was cut says so in
-// Truncated), leak checks that failed, lines beyond 64 KiB. The error is
+// Truncated), reports whose stacks are missing or damaged, places where lines
+// of several processes are mixed so that frames may be misplaced, leak checks
+// that failed, lines beyond 64 KiB. The error is
 // emit's, or r's own; what was read before it was emitted.
 func Read(r io.Reader, name string, emit func(model.Report) error) ([]model.Partial, error) {
 	lines := newLineReader(r)

@@ -25,6 +25,12 @@ type machine interface {
 	// Take hands over what is complete; Pending is where the first report
 	// starts that is not.
 	Take() []model.Report
+	// Unread hands over what the stacks of the complete reports lack: offsets
+	// and reasons.
+	Unread() []model.Partial
+	// Doubled says that the line that Fit last looked at begins a second stack
+	// where the first has not ended.
+	Doubled() bool
 	Pending() (int64, bool)
 	PID() int
 	// Patience is how many foreign lines may come between two of its own,
@@ -81,10 +87,14 @@ const (
 type openReport struct {
 	machine machine
 	format  string
-	source  string // where its lines come from, if the log says so
-	margin  []byte // what an unknown logger put before its first line
-	line    int64  // the number of its last line
-	before  int64  // the number of the line before that
+	source  string        // where its lines come from, if the log says so
+	margin  []byte        // what an unknown logger put before its first line
+	line    int64         // the number of its last line
+	before  int64         // the number of the line before that
+	began   int64         // the number of its first line
+	words   int64         // the number of its last line that is not empty
+	mixed   bool          // that its frames may be another's was said
+	rivals  []*openReport // later reports that got a line that may be its own
 }
 
 // session reads one log.
@@ -103,6 +113,7 @@ type session struct {
 	partial []model.Partial
 	dropped int // partials beyond the bound
 	cut     int // lines beyond the bound
+	threads int // reports of ThreadSanitizer whose SUMMARY is to come
 }
 
 func newSession(name string, emit func(model.Report) error) *session {
@@ -158,7 +169,7 @@ func (s *session) begin(line stackline.Line, source []byte) bool {
 		}
 		s.makeRoom(m.PID(), string(source), format.name)
 		s.open = append(s.open, &openReport{
-			machine: m, format: format.name, source: string(source), margin: bytes.Clone(marginOf(line.Text)), line: s.number,
+			machine: m, format: format.name, source: string(source), margin: bytes.Clone(marginOf(line.Text)), line: s.number, began: s.number, words: s.number,
 		})
 		return true
 	}
@@ -201,6 +212,7 @@ func (s *session) route(line stackline.Line, source []byte, mayTell bool) {
 		line.Text = bytes.Clone(line.Text)
 		s.held = append(s.held, heldLine{line, bytes.Clone(source)})
 	default:
+		s.watch(best, line, source, tied)
 		s.feedHeading(best, line)
 		s.feed(best, line)
 	}
@@ -289,13 +301,25 @@ func (s *session) takeTurns(older, newer *openReport) bool {
 	return newer.line == s.number-1 && older.line == s.number-2 && newer.before > 0 && newer.before < older.line
 }
 
+// threadReason is said once for each report of ThreadSanitizer: its stack
+// lines name no addresses.
+const threadReason = "a ThreadSanitizer report stands here: this version does not read ThreadSanitizer's reports"
+
 // tell notes lines that say that a report is missing.
 func (s *session) tell(line stackline.Line) {
 	switch {
-	case line.Unterminated && (bytes.Contains(line.Text, []byte("ERROR: ")) || bytes.Contains(line.Text, []byte(": runtime error: "))):
+	case line.Unterminated && (bytes.Contains(line.Text, []byte("ERROR: ")) || bytes.Contains(line.Text, []byte("WARNING: MemorySanitizer: ")) || bytes.Contains(line.Text, []byte(": runtime error: "))):
 		s.addPartial(line.OffsetBytes, "the log ends within a line that may begin a report")
 	case lsan.Fatal(line):
 		s.addPartial(line.OffsetBytes, "LeakSanitizer failed and did not look for leaks (it cannot run under ptrace: gdb, strace)")
+	case bytes.Contains(line.Text, []byte("WARNING: ThreadSanitizer: ")):
+		s.threads++
+		s.addPartial(line.OffsetBytes, threadReason)
+	case bytes.Contains(line.Text, []byte("SUMMARY: ThreadSanitizer: ")):
+		if s.threads == 0 {
+			s.addPartial(line.OffsetBytes, threadReason)
+		}
+		s.threads = max(s.threads-1, 0)
 	case bytes.Contains(line.Text, []byte("SUMMARY: ")) && bytes.Contains(line.Text, []byte("Sanitizer: ")) && !s.summarized():
 		s.addPartial(line.OffsetBytes, "a report ends here whose beginning is missing")
 	}
@@ -343,6 +367,9 @@ func (s *session) endAll(why string) {
 
 // take collects the complete reports of a machine, by where they begin.
 func (s *session) take(m machine) {
+	for _, unread := range m.Unread() {
+		s.addPartial(unread.OffsetBytes, unread.Reason)
+	}
 	for _, report := range m.Take() {
 		at, _ := slices.BinarySearchFunc(s.waiting, report.Source.OffsetBytes, func(r model.Report, offset int64) int {
 			return int(min(max(r.Source.OffsetBytes-offset, -1), 1))

@@ -1,6 +1,6 @@
 // Package asan reads the reports of AddressSanitizer, and the crash reports
-// ("SEGV on unknown address …") and failed CHECKs of every sanitizer, which
-// have the same form.
+// ("SEGV on unknown address …") and failed CHECKs of every sanitizer and the
+// findings of MemorySanitizer, which have the same form.
 //
 // A Report is a pure state machine: lines enter, one model.Report leaves. It
 // keeps functions, modules and addresses as printed. The formats are those of
@@ -29,6 +29,7 @@ type Report struct {
 	summary bool           // the SUMMARY was read: only afterwords may come
 	ended   bool
 	taken   bool
+	unread  string // what of the stacks is missing
 }
 
 // New begins a report if line is its header. name is the log's.
@@ -101,6 +102,10 @@ func (r *Report) Fit(line stackline.Line) stackline.Fit {
 			r.mark, r.event = mark, eventFrame
 			return r.collector.Fit(mark)
 		}
+		if stackline.Broken(line) {
+			r.event = eventBroken
+			return r.collector.FitBroken()
+		}
 		if line.Blank() {
 			r.event = eventBlank
 			if r.collector.Open() {
@@ -149,7 +154,7 @@ func (r *Report) textFit() stackline.Fit {
 // Announces says whether the line that Fit last looked at is the heading of a
 // stack. Its words fit any report; the stack's addresses do not.
 func (r *Report) Announces() bool {
-	return r.event == eventFree || r.event == eventAllocation || r.event == eventThread
+	return r.event == eventFree || r.event == eventAllocation || r.event == eventThread || r.event == eventOrigin
 }
 
 // headingFit weighs "freed by" and "allocated by", which follow where the
@@ -202,6 +207,8 @@ func (r *Report) Feed(line stackline.Line) (done bool) {
 	switch r.event {
 	case eventFrame:
 		r.collector.Add(r.mark)
+	case eventBroken:
+		r.collector.AddBroken()
 	case eventBlank:
 		r.collector.Blank()
 	case eventAccess:
@@ -221,6 +228,8 @@ func (r *Report) Feed(line stackline.Line) (done bool) {
 			r.collector.Detail(text)
 		}
 		r.collector.Heading(model.RoleOther, trimColon(text))
+	case eventOrigin:
+		r.collector.Heading(originRole(trimColon(text)), trimColon(text))
 	case eventEmptyStack:
 		r.collector.EmptyStack()
 	case eventDetail:
@@ -267,11 +276,28 @@ func (r *Report) End(why string, _ bool) string {
 
 func (r *Report) finish(why string) {
 	full := r.collector.Strings.Full()
+	// The failures of the runtime itself need not have a stack.
+	due := why == "" && r.header.kind != shadowKind && r.header.kind != checkKind
+	r.unread = r.collector.Unread(fmt.Sprintf("the %s report %q", r.report.Tool, r.report.Kind), due)
 	r.report.Stacks, r.report.Details = r.collector.Result(why)
 	if full {
 		r.report.Details = append(r.report.Details, "(the report is too large: some of its text is left out)")
 	}
 	r.ended = true
+}
+
+// Doubled says that the line that Fit last looked at begins a second stack
+// where the first has not ended.
+func (r *Report) Doubled() bool { return r.event == eventFrame && r.collector.Doubled(r.mark) }
+
+// Unread hands over what the stacks of the complete report lack.
+func (r *Report) Unread() []model.Partial {
+	if r.unread == "" {
+		return nil
+	}
+	unread := []model.Partial{{OffsetBytes: r.report.Source.OffsetBytes, Reason: r.unread}}
+	r.unread = ""
+	return unread
 }
 
 // Take hands over the report once it is complete.

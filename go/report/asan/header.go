@@ -19,10 +19,15 @@ type header struct {
 
 var (
 	errorWord  = []byte("ERROR: ")
+	memoryWord = []byte("WARNING: " + memoryTool + ": ")
 	sanitizer  = []byte("Sanitizer")
 	checkWord  = []byte("CHECK failed:")
 	shadowWord = []byte("Shadow memory range interleaves")
 )
+
+// memoryTool is the one tool that calls its findings warnings and prints them
+// in this form.
+const memoryTool = "MemorySanitizer"
 
 // shadowKind names the start-up failure that has no kind of its own: no
 // SUMMARY follows it.
@@ -50,12 +55,15 @@ func parseHeader(line stackline.Line) (header, bool) {
 	case bytes.Contains(text, checkWord):
 		return parseCheck(text)
 	}
-	at := bytes.Index(text, errorWord)
+	at, word := bytes.Index(text, errorWord), errorWord
+	if at < 0 {
+		at, word = bytes.Index(text, memoryWord), []byte("WARNING: ")
+	}
 	if at < 0 {
 		return h, false
 	}
 	_, h.pid, _ = stackline.LastPID(text, at)
-	rest := text[at+len(errorWord):]
+	rest := text[at+len(word):]
 	end := bytes.Index(rest, sanitizer)
 	if end < 0 || bytes.IndexByte(rest[:end], ' ') >= 0 || end > 32 {
 		return h, false

@@ -14,12 +14,14 @@ const (
 	eventNone event = iota // not a line of a report
 	eventBlank
 	eventFrame
+	eventBroken     // a stack line that cannot be read
 	eventAccess     // "READ of size 1 at 0x… thread T0"
 	eventSignal     // "The signal is caused by a READ memory access."
 	eventFree       // "freed by thread T0 here:"
 	eventAllocation // "allocated by thread T0 here:"
 	eventThread     // "Thread T1 created by T0 here:"
 	eventLocated    // an explanation that a stack follows
+	eventOrigin     // "Uninitialized value was created by a heap allocation"
 	eventEmptyStack
 	eventDetail
 	eventSummary
@@ -46,6 +48,9 @@ func classify(text []byte, afterwards bool, tool string) event {
 	case bytes.HasPrefix(trimmed, wordAborting):
 		return eventAbort
 	case afterwards:
+		if tool == memoryTool && string(trimmed) == "Exiting" {
+			return eventAbort
+		}
 		if bytes.HasPrefix(trimmed, wordHint) {
 			return eventDetail
 		}
@@ -70,6 +75,8 @@ func classify(text []byte, afterwards bool, tool string) event {
 		return eventSignal
 	case bytes.HasPrefix(trimmed, wordEmptyStack):
 		return eventEmptyStack
+	case tool == memoryTool && isOrigin(trimmed):
+		return eventOrigin
 	}
 	return classifyDetail(text, trimmed)
 }
@@ -121,6 +128,22 @@ func classifyDetail(text, trimmed []byte) event {
 		return eventDetail
 	}
 	return eventNone
+}
+
+// isOrigin accepts the headings of MemorySanitizer's further stacks.
+func isOrigin(text []byte) bool {
+	return bytes.HasPrefix(text, []byte("Uninitialized value was ")) || bytes.HasPrefix(text, []byte("Memory was marked as uninitialized"))
+}
+
+// originRole is what the stack below such a heading shows.
+func originRole(text []byte) model.Role {
+	switch {
+	case bytes.HasSuffix(text, []byte("by a heap allocation")):
+		return model.RoleAllocation
+	case bytes.HasSuffix(text, []byte("by a heap deallocation")):
+		return model.RoleFree
+	}
+	return model.RoleOther
 }
 
 // isVariable accepts the variables of a stack frame, "[32, 48) 'x' (line 19)",

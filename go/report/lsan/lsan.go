@@ -42,6 +42,8 @@ type Report struct {
 	mark  stackline.Mark
 	next  leakLine
 	ended bool
+
+	unread []model.Partial
 }
 
 type event int
@@ -50,6 +52,7 @@ const (
 	eventNone event = iota
 	eventBlank
 	eventFrame
+	eventBroken
 	eventLeak
 	eventEmptyStack
 	eventObjects
@@ -111,6 +114,10 @@ func (r *Report) Fit(line stackline.Line) stackline.Fit {
 		r.mark, r.event = mark, eventFrame
 		return r.collector.Fit(mark)
 	}
+	if r.leak != nil && stackline.Broken(line) {
+		r.event = eventBroken
+		return r.collector.FitBroken()
+	}
 	switch {
 	case line.Blank():
 		r.event = eventBlank
@@ -142,6 +149,8 @@ func (r *Report) Feed(line stackline.Line) (done bool) {
 	switch r.event {
 	case eventFrame:
 		r.collector.Add(r.mark)
+	case eventBroken:
+		r.collector.AddBroken()
 	case eventBlank:
 		r.collector.Blank()
 	case eventEmptyStack:
@@ -182,6 +191,17 @@ func (r *Report) Take() []model.Report {
 	return complete
 }
 
+// Doubled says that the line that Fit last looked at begins a second stack
+// where the first has not ended.
+func (r *Report) Doubled() bool { return r.event == eventFrame && r.collector.Doubled(r.mark) }
+
+// Unread hands over what the stacks of the complete leaks lack.
+func (r *Report) Unread() []model.Partial {
+	unread := r.unread
+	r.unread = nil
+	return unread
+}
+
 func (r *Report) begin(leak leakLine, offsetBytes int64) {
 	r.collector = stackline.Collector{}
 	r.leak = &model.Report{
@@ -199,6 +219,9 @@ func (r *Report) begin(leak leakLine, offsetBytes int64) {
 func (r *Report) close(why string) {
 	if r.leak == nil {
 		return
+	}
+	if unread := r.collector.Unread(fmt.Sprintf("the %s report %q", r.leak.Tool, r.leak.Kind), why == ""); unread != "" {
+		r.unread = append(r.unread, model.Partial{OffsetBytes: r.leak.Source.OffsetBytes, Reason: unread})
 	}
 	r.leak.Stacks, r.leak.Details = r.collector.Result(why)
 	r.complete = append(r.complete, *r.leak)

@@ -49,6 +49,8 @@ type Collector struct {
 	skipped int // frames of the last stack beyond the bound
 	frames  int
 
+	broken int // stack lines that cannot be read
+
 	biases  map[string]uint64 // load bias by module
 	windows map[uint64]bool   // upper halves of the addresses seen
 }
@@ -175,6 +177,45 @@ func (c *Collector) start() bool {
 	c.stacks = append(c.stacks, model.Stack{Role: role, Name: c.name, Frames: []model.Frame{}})
 	c.heading, c.next, c.closed = false, 0, false
 	return true
+}
+
+// FitBroken says how well a stack line that cannot be read continues this
+// report.
+func (c *Collector) FitBroken() Fit {
+	if c.Open() || c.heading || len(c.stacks) == 0 {
+		return FitWeak
+	}
+	return FitNone
+}
+
+// AddBroken takes a stack line that cannot be read. It holds the place of one
+// frame, so that those after it are still read.
+func (c *Collector) AddBroken() {
+	c.broken++
+	if !c.Open() && !c.start() {
+		return
+	}
+	if stack := &c.stacks[len(c.stacks)-1]; stack.Truncated == "" {
+		stack.Truncated = "the number or the address of a frame cannot be read"
+	}
+	c.next++
+}
+
+// Doubled says that mark begins a stack where one is being read that neither
+// an empty line nor a heading ended.
+func (c *Collector) Doubled(mark Mark) bool { return mark.Index == 0 && c.Open() && !c.heading }
+
+// Unread says what of the stacks is missing, of the report that is named;
+// empty if nothing is. due says that such a report has a stack. It must be
+// asked before Result.
+func (c *Collector) Unread(report string, due bool) string {
+	switch {
+	case c.broken > 0:
+		return fmt.Sprintf("the number or the address of %d stack lines of %s cannot be read", c.broken, report)
+	case due && len(c.stacks) == 0:
+		return report + " has no stack that can be read"
+	}
+	return ""
 }
 
 // EmptyStack takes the runtime's "<empty stack>".

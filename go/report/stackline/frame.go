@@ -37,6 +37,24 @@ func Find(line Line) (Mark, bool) {
 	return Mark{}, false
 }
 
+// Broken says that the line is a stack line whose number or address cannot be
+// read: it is too large, or no number.
+func Broken(line Line) bool {
+	text, ok := bytes.CutPrefix(bytes.TrimLeft(line.Text, " \t"), []byte("#"))
+	if !ok || !line.Whole() {
+		return false
+	}
+	digits := 0
+	for digits < len(text) && (isDigit(text[digits]) || digits == 0 && text[0] == '-') {
+		digits++
+	}
+	if digits == 0 || !bytes.HasPrefix(text[digits:], []byte(" 0x")) {
+		return false
+	}
+	_, readable := markAt(text)
+	return !readable
+}
+
 func markAt(text []byte) (Mark, bool) {
 	index, length := Decimal(text)
 	if length == 0 || length > 6 || !bytes.HasPrefix(text[length:], []byte(" 0x")) {

@@ -40,6 +40,8 @@ type Report struct {
 	cut   bool // the log ends within the first line
 	ended bool
 	taken bool
+
+	unread string // what of the stack is missing
 }
 
 type event int
@@ -48,6 +50,7 @@ const (
 	eventNone event = iota
 	eventBlank
 	eventFrame
+	eventBroken
 	eventNote
 	eventDump
 	eventEmptyStack
@@ -158,6 +161,10 @@ func (r *Report) Fit(line stackline.Line) stackline.Fit {
 		r.mark, r.event = mark, eventFrame
 		return fit
 	}
+	if stackline.Broken(line) {
+		r.event = eventBroken
+		return r.collector.FitBroken()
+	}
 	text := bytes.TrimSpace(line.Text)
 	switch {
 	case line.Blank():
@@ -195,6 +202,8 @@ func (r *Report) Feed(line stackline.Line) (done bool) {
 	switch r.event {
 	case eventFrame:
 		r.collector.Add(r.mark)
+	case eventBroken:
+		r.collector.AddBroken()
 	case eventBlank:
 		r.collector.Blank()
 	case eventEmptyStack:
@@ -245,9 +254,12 @@ func (r *Report) End(why string, atEnd bool) string {
 }
 
 func (r *Report) finish(why string) {
+	// Stacks are asked for by an option; the place in the first line is enough.
+	placed := r.place.File != "" || r.place.Module != "" || r.place.AbsAddr != 0
+	r.unread = r.collector.Unread(fmt.Sprintf("the %s report %q", r.report.Tool, r.report.Kind), !placed)
 	r.report.Stacks, r.report.Details = r.collector.Result(why)
 	r.ended = true
-	if len(r.report.Stacks) == 0 && (r.place.File != "" || r.place.Module != "" || r.place.AbsAddr != 0) {
+	if len(r.report.Stacks) == 0 && placed {
 		r.report.Stacks = []model.Stack{{Role: model.RoleFault, Frames: []model.Frame{r.place}}}
 		return
 	}
@@ -264,6 +276,19 @@ func (r *Report) placeLeaf() {
 	if leaf.File == "" {
 		leaf.File, leaf.Line, leaf.Column = r.place.File, r.place.Line, r.place.Column
 	}
+}
+
+// Doubled is false: a finding takes no second stack.
+func (r *Report) Doubled() bool { return false }
+
+// Unread hands over what the stack of the complete finding lacks.
+func (r *Report) Unread() []model.Partial {
+	if r.unread == "" {
+		return nil
+	}
+	unread := []model.Partial{{OffsetBytes: r.report.Source.OffsetBytes, Reason: r.unread}}
+	r.unread = ""
+	return unread
 }
 
 // Take hands over the finding once it is complete.

@@ -44,7 +44,9 @@ class Frame(Record):
 
     @property
     def language(self) -> str | None:
-        """The source language of a function."""
+        """The source language of a function: c, c++, rust, go, python, cython, asm, and what later
+        versions add.
+        """
         value: str | None = self.get("language")
         return value
 

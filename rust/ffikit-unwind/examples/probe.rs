@@ -1,0 +1,1 @@
+//! Prints the stack of its caller, from inside of programs in other languages.

@@ -1,0 +1,7 @@
+//! What differs between processors: registers, raw system calls, how a rule of
+//! the cache is packed and applied, signal frames, and how Go crosses into C.
+
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
+#[cfg(target_arch = "x86_64")]
+pub use x86_64::*;

@@ -13,5 +13,6 @@
 #![warn(missing_docs)]
 
 pub mod arch;
+pub mod go;
 pub mod memory;
 pub mod module;

@@ -13,6 +13,16 @@
 #![warn(missing_docs)]
 
 pub mod arch;
+mod bounds;
+mod cfi;
 pub mod go;
 pub mod memory;
 pub mod module;
+pub mod python;
+mod rules;
+mod walk;
+
+pub use arch::Registers;
+pub use bounds::StackBounds;
+pub use rules::forget;
+pub use walk::{walk, End, Frame, Walk};

@@ -4,7 +4,9 @@
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 #[cfg(target_arch = "x86_64")]
-pub use x86_64::*;
+pub use x86_64::Registers;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86_64::*;
 
 #[cfg(target_arch = "x86_64")]
 #[path = "x86_64_crossing.rs"]

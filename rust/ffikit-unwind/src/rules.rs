@@ -1,0 +1,122 @@
+//! The flat cache of unwind rules: return address → how to get to the caller.
+//! Global, direct-mapped, read and written without a lock.
+//!
+//! An entry is two words, and two writers may leave the key of one beside the rule
+//! of the other. So a rule carries the low bits of its address as well: a reader
+//! takes it only where both agree.
+
+use crate::arch::Rule;
+use crate::module::Module;
+use crate::walk::End;
+use crate::{cfi, go, python};
+use core::sync::atomic::{AtomicU64, Ordering::*};
+
+/// Entries; a power of two. 16 bytes each, and only those that are used are ever touched.
+const ENTRIES: usize = 1 << 16;
+
+/// Addresses have 48 bits at most; the generation lies above.
+const GENERATION_SHIFT: u32 = 48;
+
+struct Entry {
+    /// Address | generation << 48; 0: empty.
+    key: AtomicU64,
+    rule: AtomicU64,
+}
+
+static RULES: [Entry; ENTRIES] = [const {
+    Entry {
+        key: AtomicU64::new(0),
+        rule: AtomicU64::new(0),
+    }
+}; ENTRIES];
+
+/// Counts unloaded modules, above [`GENERATION_SHIFT`]: what was learned before
+/// the last one went is not believed any more.
+static GENERATION: AtomicU64 = AtomicU64::new(0);
+
+/// Forgets all rules: call it after a module was unloaded (dlclose), since
+/// another one may come to lie at its place. Any thread, at any time.
+pub fn forget() {
+    let before = GENERATION.fetch_add(1 << GENERATION_SHIFT, AcqRel);
+    if before == u64::MAX << GENERATION_SHIFT {
+        // Around once: entries of the first generation must not come back to life.
+        for entry in &RULES {
+            entry.key.store(0, Relaxed);
+        }
+    }
+}
+
+/// The generation that rules of this moment belong to.
+#[inline(always)]
+pub(crate) fn generation() -> u64 {
+    GENERATION.load(Relaxed)
+}
+
+#[inline(always)]
+fn slot(pc: u64) -> usize {
+    (pc ^ pc >> 16) as usize % ENTRIES
+}
+
+/// The rule for a return address.
+#[inline(always)]
+pub(crate) fn rule(pc: u64, generation: u64) -> Result<Rule, End> {
+    let entry = &RULES[slot(pc)];
+    let rule = Rule::from_bits(entry.rule.load(Relaxed));
+    if entry.key.load(Relaxed) == pc | generation && rule.is_for(pc) {
+        return Ok(rule);
+    }
+    learn(pc, generation)
+}
+
+#[cold]
+#[inline(never)]
+fn learn(pc: u64, generation: u64) -> Result<Rule, End> {
+    if pc >> GENERATION_SHIFT != 0 {
+        return Err(End::UnknownCode);
+    }
+    let rule = match derive(pc, generation) {
+        Ok(rule) => rule,
+        // These stay so until a module goes.
+        Err(end @ (End::NoCfi | End::CorruptCfi)) => Rule::failing(pc, end),
+        Err(end) => return Err(end),
+    };
+    let entry = &RULES[slot(pc)];
+    entry.key.store(0, Relaxed);
+    entry.rule.store(rule.bits(), Release);
+    entry.key.store(pc | generation, Release);
+    Ok(rule)
+}
+
+fn derive(pc: u64, generation: u64) -> Result<Rule, End> {
+    // A call may be the last instruction of its function: look up the call, not what follows.
+    let call = pc.wrapping_sub(1);
+    if go::runtime_at(call).is_some() {
+        return Ok(Rule::go(pc));
+    }
+    let module = Module::find(call).ok_or(End::UnknownCode)?;
+    if !is_seen(&module, generation) {
+        python::discover(&module);
+        go::discover(&module);
+        see(&module, generation);
+        if go::runtime_at(call).is_some() {
+            return Ok(Rule::go(pc));
+        }
+    }
+    cfi::with_row(&module, call, |row| Rule::pack(row, pc))
+}
+
+/// Modules that were already looked into for a runtime of Go or CPython; one that
+/// lost its place here is looked into again.
+static SEEN: [AtomicU64; 1024] = [const { AtomicU64::new(0) }; 1024];
+
+fn seen_slot(module: &Module) -> &'static AtomicU64 {
+    &SEEN[(module.start >> 12 ^ module.start >> 22) as usize % SEEN.len()]
+}
+
+fn is_seen(module: &Module, generation: u64) -> bool {
+    seen_slot(module).load(Acquire) == module.start | generation
+}
+
+fn see(module: &Module, generation: u64) {
+    seen_slot(module).store(module.start | generation, Release);
+}

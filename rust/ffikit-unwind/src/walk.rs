@@ -1,0 +1,488 @@
+//! The walk itself: from registers to frames, through all languages.
+
+use crate::arch::{is_signal_trampoline, Registers, Step};
+use crate::bounds::StackBounds;
+use crate::cfi::{self, Cfa, Saved};
+use crate::go;
+use crate::memory::load_u64;
+use crate::module::Module;
+use crate::python;
+use crate::rules::{generation, rule};
+
+/// One frame of a walked stack, in one word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(transparent)]
+pub struct Frame(u64);
+
+const IS_PYTHON: u64 = 1 << 63;
+const IS_EXACT: u64 = 1 << 62;
+
+impl Frame {
+    /// A caller, by its return address: what is looked up is one byte less.
+    #[inline(always)]
+    pub const fn return_address(abs_addr: u64) -> Frame {
+        Frame(abs_addr)
+    }
+
+    /// A function that was interrupted at this very instruction.
+    pub const fn interrupted(abs_addr: u64) -> Frame {
+        Frame(abs_addr | IS_EXACT)
+    }
+
+    /// A Python frame, by the address of its `_PyInterpreterFrame`.
+    pub const fn python(frame: u64) -> Frame {
+        Frame(frame | IS_PYTHON)
+    }
+
+    /// As one word: bit 63 Python, bit 62 exact, the rest the address.
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// What [`Frame::bits`] gave.
+    pub const fn from_bits(bits: u64) -> Frame {
+        Frame(bits)
+    }
+
+    /// The address in the code to look up: within the call, or the interrupted instruction.
+    pub const fn lookup_address(self) -> Option<u64> {
+        match self.0 >> 62 {
+            0 => Some(self.0.wrapping_sub(1)),
+            1 => Some(self.0 & !IS_EXACT),
+            _ => None,
+        }
+    }
+
+    /// The address of the `_PyInterpreterFrame`, for a Python frame. It is alive as
+    /// long as the thread does not return into the interpreter: use it before the hook ends.
+    pub const fn python_frame(self) -> Option<u64> {
+        if self.0 & IS_PYTHON != 0 {
+            Some(self.0 & !(IS_PYTHON | IS_EXACT))
+        } else {
+            None
+        }
+    }
+}
+
+/// Why a walk ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum End {
+    /// At the outermost frame.
+    Complete = 0,
+    /// There is no more room for frames.
+    Full = 1,
+    /// The code is in no loaded module: made at run time, or unloaded.
+    UnknownCode = 2,
+    /// The code has no CFI.
+    NoCfi = 3,
+    /// Its CFI can't be read.
+    CorruptCfi = 4,
+    /// The frame lies where nothing can be read.
+    Unreadable = 5,
+    /// The caller would not lie above: the stack is damaged.
+    NotAscending = 6,
+    /// Go code that calls in a way that is not known.
+    UnknownGo = 7,
+    /// Too many threads are looking up rules at this moment.
+    Busy = 8,
+    /// [`crate::module::prepare`] has not found what it needs.
+    NotPrepared = 9,
+}
+
+impl End {
+    /// All, by their codes.
+    pub const ALL: [End; 10] = [
+        End::Complete,
+        End::Full,
+        End::UnknownCode,
+        End::NoCfi,
+        End::CorruptCfi,
+        End::Unreadable,
+        End::NotAscending,
+        End::UnknownGo,
+        End::Busy,
+        End::NotPrepared,
+    ];
+
+    /// The code that evidence files have.
+    pub const fn code(self) -> u32 {
+        self as u32
+    }
+
+    pub(crate) fn from_code(code: u32) -> End {
+        End::ALL.get(code as usize).copied().unwrap_or(End::CorruptCfi)
+    }
+}
+
+/// What a walk gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Walk {
+    /// How many frames were written.
+    pub len: usize,
+    /// Why there are no more.
+    pub end: End,
+}
+
+/// Walks the calling thread's stack from `from` (leaf: `from.pc` itself is not
+/// written) to its root, and writes the callers, innermost first, into `frames`.
+///
+/// `bounds` are those of the thread's own stack; where they are unknown, or the
+/// thread runs on another stack, the walk is right but slower. Nothing is
+/// allocated, no lock is taken, errno stays: it may be called anywhere, also in a
+/// signal handler.
+///
+/// # Safety
+/// `from` holds registers of the calling thread: [`Registers::here`] in a frame that
+/// is still alive, or those of a signal's context inside its handler. `bounds` are
+/// the thread's own, or unknown.
+pub unsafe fn walk(from: &Registers, bounds: StackBounds, frames: &mut [Frame]) -> Walk {
+    let interpreters = python::interpreter().is_some();
+    let mut walker = Walker::new(from, bounds, frames);
+    let mut end = walker.run::<false>();
+    // The walk itself may find out that there is an interpreter, and which.
+    let again = !interpreters && python::interpreter().is_some();
+    if again || walker.needs_all_registers {
+        let slow = walker.needs_all_registers;
+        walker = Walker::new(from, bounds, frames);
+        end = if slow {
+            walker.run::<true>()
+        } else {
+            walker.run::<false>()
+        };
+        if walker.needs_all_registers && !slow {
+            walker = Walker::new(from, bounds, frames);
+            end = walker.run::<true>();
+        }
+    }
+    Walk { len: walker.len, end }
+}
+
+fn evaluate_at(expression: cfi::Slice<'_>, cfa: u64, registers: &Registers) -> Result<u64, End> {
+    cfi::evaluate(expression, Some(cfa), |number| registers.get(number)).ok_or(End::Unreadable)
+}
+
+struct Walker<'f> {
+    frames: &'f mut [Frame],
+    len: usize,
+    at: Registers,
+    /// Memory that is known to be mapped: the thread's stack from where it is now. `window_len` is 7 short,
+    /// so that a whole word starts before its end; 0: nothing is known.
+    window_start: u64,
+    window_len: u64,
+    bounds: StackBounds,
+    generation: u64,
+    python: Option<python::Frames>,
+    /// Where the next run of Python frames belongs; see [`python::Frames::entry`].
+    python_entry: u64,
+    needs_all_registers: bool,
+}
+
+impl<'f> Walker<'f> {
+    #[inline(always)]
+    fn new(from: &Registers, bounds: StackBounds, frames: &'f mut [Frame]) -> Walker<'f> {
+        let python = python::interpreter().and_then(python::this_thread);
+        let python_entry = python.as_ref().map_or(u64::MAX, python::Frames::entry);
+        let mut walker = Walker {
+            frames,
+            len: 0,
+            at: *from,
+            window_start: 0,
+            window_len: 0,
+            bounds,
+            generation: generation(),
+            python,
+            python_entry,
+            needs_all_registers: false,
+        };
+        walker.enter_stack();
+        walker
+    }
+
+    /// Sets the window by where the stack pointer is now.
+    #[inline(always)]
+    fn enter_stack(&mut self) {
+        let sp = self.at.sp;
+        if self.bounds.contains(sp) {
+            self.window_start = sp;
+            self.window_len = (self.bounds.high - sp).saturating_sub(7);
+        } else {
+            self.window_len = 0;
+        }
+    }
+
+    #[inline(always)]
+    fn load(&self, abs_addr: u64) -> Option<u64> {
+        if abs_addr.wrapping_sub(self.window_start) < self.window_len {
+            // SAFETY: the word lies in the part of this thread's stack that is in use.
+            return Some(unsafe { (abs_addr as *const u64).read_unaligned() });
+        }
+        load_u64(abs_addr)
+    }
+
+    #[inline(always)]
+    fn push(&mut self, frame: Frame) -> Result<(), End> {
+        *self.frames.get_mut(self.len).ok_or(End::Full)? = frame;
+        self.len += 1;
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn run<const ALL: bool>(&mut self) -> End {
+        match self.native::<ALL>() {
+            Ok(never) => match never {},
+            Err(end) => end,
+        }
+    }
+
+    /// Through code that has CFI, and wherever that leads.
+    #[inline(always)]
+    fn native<const ALL: bool>(&mut self) -> Result<core::convert::Infallible, End> {
+        // The rule of a return address is that of the call before it; what was
+        // interrupted, and the leaf, is looked up where it stands.
+        let mut key = self.at.pc + 1;
+        loop {
+            let rule = match rule(key, self.generation) {
+                Ok(rule) => rule,
+                Err(end) => {
+                    self.return_from_wild_jump(end)?;
+                    key = self.at.pc;
+                    continue;
+                }
+            };
+            let (sp, fp) = (self.at.sp, self.at.fp);
+            if rule.is_plain() && !ALL {
+                let cfa = rule.cfa(sp, fp);
+                self.leave_frame(cfa)?;
+                let offset = rule.fp_offset();
+                if offset != 0 {
+                    self.at.fp = self
+                        .load(cfa.wrapping_add_signed(offset))
+                        .ok_or(End::Unreadable)?;
+                }
+                self.at.pc = self.load(cfa.wrapping_sub(8)).ok_or(End::Unreadable)?;
+                self.at.sp = cfa;
+            } else {
+                key = self.unusual::<ALL>(key, rule)?;
+                if key != 0 {
+                    continue;
+                }
+            }
+            key = self.at.pc;
+            if key == 0 {
+                return Err(End::Complete);
+            }
+            self.push(Frame::return_address(key))?;
+        }
+    }
+
+    /// Steps by a rule that is not plain, or with all registers. Gives the key to go on
+    /// with where that frame is already written, else 0.
+    #[cold]
+    #[inline(never)]
+    fn unusual<const ALL: bool>(&mut self, key: u64, rule: crate::arch::Rule) -> Result<u64, End> {
+        if rule.is_plain() {
+            self.step_with_all_registers(key)?;
+            return Ok(0);
+        }
+        match rule.step() {
+            Step::Outermost => Err(End::Complete),
+            Step::Failing(end) => Err(end),
+            Step::Go => self.go(key),
+            Step::Signal => self.leave_signal(),
+            Step::Realigned if !ALL => {
+                let fp = self.at.fp;
+                let cfa = self
+                    .load(fp.wrapping_add_signed(rule.realigned_offset()))
+                    .ok_or(End::Unreadable)?;
+                self.leave_frame(cfa)?;
+                self.at.fp = self.load(fp).ok_or(End::Unreadable)?;
+                self.at.pc = self.load(cfa.wrapping_sub(8)).ok_or(End::Unreadable)?;
+                self.at.sp = cfa;
+                Ok(0)
+            }
+            Step::Realigned => {
+                self.step_with_all_registers(key)?;
+                Ok(0)
+            }
+            Step::Slow if !ALL => {
+                self.needs_all_registers = true;
+                Err(End::NoCfi)
+            }
+            Step::Slow => {
+                self.step_with_all_registers(key)?;
+                Ok(0)
+            }
+        }
+    }
+
+    /// Checks that the caller's frame lies above this one, and writes the Python
+    /// frames that this one runs.
+    #[inline(always)]
+    fn leave_frame(&mut self, cfa: u64) -> Result<(), End> {
+        let sp = self.at.sp;
+        if cfa <= sp {
+            return Err(End::NotAscending);
+        }
+        if self.python_entry.wrapping_sub(sp) < cfa - sp {
+            self.write_python_run()?;
+        }
+        Ok(())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn write_python_run(&mut self) -> Result<(), End> {
+        let Some(mut python) = self.python.take() else {
+            return Ok(());
+        };
+        let mut written = Ok(());
+        python.take_run(|frame| {
+            written = self.push(Frame::python(frame));
+            written.is_ok()
+        });
+        self.python_entry = python.entry();
+        self.python = Some(python);
+        written
+    }
+
+    /// A call through a bad pointer interrupts nothing that has CFI, but its return
+    /// address lies on top of the stack.
+    #[cold]
+    fn return_from_wild_jump(&mut self, end: End) -> Result<(), End> {
+        let was_interrupted = self
+            .len
+            .checked_sub(1)
+            .is_some_and(|last| self.frames[last].bits() & IS_EXACT != 0);
+        if end != End::UnknownCode || !was_interrupted {
+            return Err(end);
+        }
+        let caller = self.load(self.at.sp).ok_or(end)?;
+        rule(caller, self.generation).map_err(|_| end)?;
+        self.at.pc = caller;
+        self.at.sp += 8;
+        self.push(Frame::return_address(caller))
+    }
+
+    /// From a signal trampoline to what the signal interrupted. Gives the key to go on with.
+    fn leave_signal(&mut self) -> Result<u64, End> {
+        self.at = Registers::interrupted(self.at.sp, |at| self.load(at)).ok_or(End::Unreadable)?;
+        self.push(Frame::interrupted(self.at.pc))?;
+        self.enter_stack();
+        Ok(self.at.pc.wrapping_add(1))
+    }
+
+    /// Steps by whatever the tables say, with all registers that calls preserve.
+    fn step_with_all_registers(&mut self, key: u64) -> Result<(), End> {
+        let before = self.at;
+        let module = Module::find(key - 1).ok_or(End::UnknownCode)?;
+        let (cfa, after) = cfi::with_row(&module, key - 1, |row| {
+            let register = |number| before.get(number);
+            let cfa = match row.cfa()? {
+                Cfa::Register { number, offset } => {
+                    register(number).ok_or(End::NoCfi)?.wrapping_add_signed(offset)
+                }
+                Cfa::Expression(expression) => {
+                    cfi::evaluate(expression, None, register).ok_or(End::Unreadable)?
+                }
+            };
+            let load = |at| self.load(at).ok_or(End::Unreadable);
+            let value = |saved: Saved<'_>| {
+                Ok(match saved {
+                    Saved::Same | Saved::Undefined => None,
+                    Saved::At(offset) => Some(load(cfa.wrapping_add_signed(offset))?),
+                    Saved::Is(offset) => Some(cfa.wrapping_add_signed(offset)),
+                    Saved::In(number) => register(number),
+                    Saved::AtExpression(expression) => Some(load(evaluate_at(expression, cfa, &before)?)?),
+                    Saved::IsExpression(expression) => Some(evaluate_at(expression, cfa, &before)?),
+                })
+            };
+            let mut after = before;
+            for number in Registers::PRESERVED {
+                if let Some(value) = value(row.saved(number)?)? {
+                    after.set(number, value);
+                }
+            }
+            after.pc = match row.return_address()? {
+                Saved::Undefined => return Err(End::Complete),
+                saved => value(saved)?.ok_or(End::CorruptCfi)?,
+            };
+            Ok((cfa, after))
+        })?;
+        self.leave_frame(cfa)?;
+        self.at = after;
+        self.at.sp = cfa;
+        Ok(())
+    }
+
+    /// From a return address in Go code through its frames, until C called it.
+    /// Frames of Go are linked by RBP, on goroutine stacks and on system stacks alike.
+    #[inline(never)]
+    fn go(&mut self, ip: u64) -> Result<u64, End> {
+        let runtime = go::runtime_at(ip - 1).ok_or(End::UnknownGo)?;
+        let mut fp = self.at.fp;
+        let (mut stack, mut stack_len) = (0, 0);
+        if runtime.is_asmcgocall(ip) {
+            // The goroutine's stack may have moved since C was called, and RBP with it.
+            let goroutine = runtime.goroutine_frame(ip, self.at.sp).ok_or(End::UnknownGo)?;
+            fp = goroutine.fp;
+            // 15 short, so that a frame's two words lie within.
+            (stack, stack_len) = (goroutine.lo, (goroutine.hi - goroutine.lo).saturating_sub(15));
+        }
+        loop {
+            if fp == 0 {
+                return Err(End::Complete);
+            }
+            let (caller_fp, ret) = if fp.wrapping_sub(stack) < stack_len {
+                // SAFETY: both words lie on the stack of the goroutine that this thread runs.
+                unsafe {
+                    (
+                        (fp as *const u64).read_unaligned(),
+                        (fp as *const u64).add(1).read_unaligned(),
+                    )
+                }
+            } else {
+                (
+                    self.load(fp).ok_or(End::Unreadable)?,
+                    self.load(fp.wrapping_add(8)).ok_or(End::Unreadable)?,
+                )
+            };
+            if ret == 0 {
+                return Err(End::Complete);
+            }
+            self.push(Frame::return_address(ret))?;
+            if runtime.is_crosscall2(ret) {
+                return self.enter_caller(runtime.leave_crosscall2(fp));
+            }
+            if runtime.is_sigtramp(ret) {
+                return self.enter_caller(runtime.leave_sigtramp(fp));
+            }
+            if !(runtime.text_start..runtime.text_end).contains(&ret) {
+                // Entered from C by other ways than cgo's: threads start so.
+                self.at.pc = ret;
+                self.at.sp = fp.wrapping_add(16);
+                self.at.fp = caller_fp;
+                self.enter_stack();
+                return Ok(ret);
+            }
+            fp = caller_fp;
+        }
+    }
+
+    /// Goes on in the C code that called Go. Gives the key to go on with.
+    fn enter_caller(&mut self, caller: Option<go::Caller>) -> Result<u64, End> {
+        let caller = caller.ok_or(End::UnknownGo)?;
+        self.at = Registers {
+            pc: caller.pc,
+            sp: caller.sp,
+            fp: caller.fp,
+            saved: caller.callee_saved,
+        };
+        self.enter_stack();
+        self.push(Frame::return_address(self.at.pc))?;
+        if is_signal_trampoline(self.at.pc) {
+            return self.leave_signal();
+        }
+        Ok(self.at.pc)
+    }
+}

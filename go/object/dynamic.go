@@ -23,21 +23,8 @@ type Dynamic struct {
 
 // Dynamic reads the dynamic section; ok is false for a static file.
 func (f *File) Dynamic() (dynamic Dynamic, ok bool, err error) {
-	var segment *Segment
-	for i := range f.segments {
-		if f.segments[i].Type == elf.PT_DYNAMIC {
-			segment = &f.segments[i]
-		}
-	}
-	if segment == nil || segment.FileSize == 0 {
-		return Dynamic{}, false, nil
-	}
-	entrySize := 2 * uint64(f.AddrSize())
-	if segment.FileSize/entrySize > maxDynamicEntries {
-		return Dynamic{}, false, f.NewError(int64(min(segment.FileOffset, 1<<62)), ErrLimit, "%d dynamic entries", segment.FileSize/entrySize)
-	}
-	data, err := f.readAt(segment.FileOffset, segment.FileSize, "dynamic section")
-	if err != nil {
+	data, err := f.dynamicEntries()
+	if err != nil || data == nil {
 		return Dynamic{}, false, err
 	}
 	names, err := f.dynamicStrings(data)
@@ -48,6 +35,24 @@ func (f *File) Dynamic() (dynamic Dynamic, ok bool, err error) {
 		dynamic.add(tag, value, func() string { return stringAt(names, value, maxNameBytes) })
 	})
 	return dynamic, true, nil
+}
+
+// dynamicEntries are the bytes of the dynamic section, nil in a static file.
+func (f *File) dynamicEntries() ([]byte, error) {
+	var segment *Segment
+	for i := range f.segments {
+		if f.segments[i].Type == elf.PT_DYNAMIC {
+			segment = &f.segments[i]
+		}
+	}
+	if segment == nil || segment.FileSize == 0 {
+		return nil, nil
+	}
+	entrySize := 2 * uint64(f.AddrSize())
+	if segment.FileSize/entrySize > maxDynamicEntries {
+		return nil, f.NewError(int64(min(segment.FileOffset, 1<<62)), ErrLimit, "%d dynamic entries", segment.FileSize/entrySize)
+	}
+	return f.readAt(segment.FileOffset, segment.FileSize, "dynamic section")
 }
 
 func (d *Dynamic) add(tag elf.DynTag, value uint64, text func() string) {
@@ -96,12 +101,8 @@ func (f *File) dynamicStrings(data []byte) ([]byte, error) {
 	if size > maxSectionBytes {
 		return nil, f.NewError(0, ErrLimit, "dynamic string table of %d bytes", size)
 	}
-	for i := range f.segments {
-		s := &f.segments[i]
-		if s.Type == elf.PT_LOAD && addr >= uint64(s.VirtAddr) && addr-uint64(s.VirtAddr) < s.FileSize {
-			offset := addr - uint64(s.VirtAddr)
-			return f.readAt(s.FileOffset+offset, min(size, s.FileSize-offset), "dynamic string table")
-		}
+	if offset, room, ok := f.fileOffset(addr); ok {
+		return f.readAt(offset, min(size, room), "dynamic string table")
 	}
 	return nil, f.NewError(0, ErrFormat, "dynamic string table at 0x%x, outside of every segment", addr)
 }

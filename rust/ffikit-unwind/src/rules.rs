@@ -54,11 +54,19 @@ pub(crate) fn generation() -> u64 {
 
 #[inline(always)]
 fn slot(pc: u64) -> usize {
-    (pc ^ pc >> 16) as usize % ENTRIES
+    pc as usize % ENTRIES
+}
+
+/// The rule for a return address, if it is here and plain.
+#[inline(always)]
+pub(crate) fn cached_plain(pc: u64, generation: u64) -> Option<Rule> {
+    let entry = &RULES[slot(pc)];
+    let rule = Rule::from_bits(entry.rule.load(Relaxed));
+    let is_it = entry.key.load(Relaxed) == pc | generation && rule.is_for(pc) && rule.is_plain();
+    is_it.then_some(rule)
 }
 
 /// The rule for a return address.
-#[inline(always)]
 pub(crate) fn rule(pc: u64, generation: u64) -> Result<Rule, End> {
     let entry = &RULES[slot(pc)];
     let rule = Rule::from_bits(entry.rule.load(Relaxed));

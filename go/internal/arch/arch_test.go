@@ -32,6 +32,7 @@ var rooms = map[string][]string{
 	"report":            {"model", "report/asan", "report/lsan", "report/stackline", "report/ubsan"},
 	"report/...":        {"model", "report/stackline"},
 	"capture/sanitizer": {"object"},
+	"trace":             {"model"},
 	// Meaning.
 	"normalize": {"model"},
 	"merge":     {"model", "normalize"},

@@ -11,6 +11,7 @@ import (
 	"github.com/ffikit/ffikit/go/dwarf"
 	"github.com/ffikit/ffikit/go/model"
 	"github.com/ffikit/ffikit/go/object"
+	"github.com/ffikit/ffikit/go/pclntab"
 )
 
 // Limits on what a Symbolizer keeps: files open at a time (two a module), and
@@ -41,7 +42,10 @@ type module struct {
 	separate *object.File
 	dwarf    *dwarf.Data
 	symbols  *object.SymbolTable
-	answers  map[model.VirtAddr][]model.Frame
+	// goFunctions is the module's Go function table, once it was sought.
+	goFunctions   *pclntab.Table
+	goTableSought bool
+	answers       map[model.VirtAddr][]model.Frame
 }
 
 // acquire returns the module, opened or failed, with its lock held.
@@ -128,7 +132,7 @@ func (m *module) close() error {
 			errs = append(errs, file.Close())
 		}
 	}
-	m.file, m.separate, m.dwarf, m.symbols, m.answers = nil, nil, nil, nil, nil
+	m.file, m.separate, m.dwarf, m.symbols, m.goFunctions, m.answers = nil, nil, nil, nil, nil, nil
 	return errors.Join(errs...)
 }
 
@@ -239,7 +243,8 @@ func (m *module) lookup(addrs []model.VirtAddr) [][]model.Frame {
 	return result
 }
 
-// resolve asks DWARF first; the symbol table names what it has no function for.
+// resolve asks DWARF first, then Go's own table; the symbol table names what
+// neither has a function for.
 func (m *module) resolve(addrs []model.VirtAddr) (frames [][]model.Frame) {
 	frames = make([][]model.Frame, len(addrs))
 	if len(addrs) == 0 {
@@ -253,6 +258,7 @@ func (m *module) resolve(addrs []model.VirtAddr) (frames [][]model.Frame) {
 		}
 		frames = found
 	}
+	m.resolveGo(addrs, frames)
 	for i, addr := range addrs {
 		last := len(frames[i]) - 1
 		if last >= 0 && frames[i][last].Function != "" {
@@ -284,6 +290,6 @@ func (m *module) guard() {
 		if m.symbols == nil {
 			m.symbols = &object.SymbolTable{}
 		}
-		m.dwarf = nil
+		m.dwarf, m.goFunctions, m.goTableSought = nil, nil, true
 	}
 }

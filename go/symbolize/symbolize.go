@@ -1,7 +1,9 @@
 // Package symbolize turns file-virtual addresses into source frames.
 //
-// It chooses for each module what can answer: DWARF in the module or in its
-// separate debug file, else the symbol table, which knows functions only. A
+// It chooses for each address what can answer: DWARF in the module or in its
+// separate debug file; else, in a Go program, the table that its runtime keeps,
+// which lacks only the columns; else the symbol table, which knows functions
+// only. A
 // module that a log names is a stranger's word: it is opened only if it is a
 // regular file of the build that the log names.
 package symbolize

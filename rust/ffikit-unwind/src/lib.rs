@@ -18,6 +18,7 @@ mod cfi;
 pub mod go;
 pub mod memory;
 pub mod module;
+pub mod pclntab;
 pub mod python;
 mod rules;
 mod walk;

@@ -507,7 +507,12 @@ impl<'f> Walker<'f> {
                 return self.enter_caller(runtime.leave_crosscall2(fp));
             }
             if runtime.is_sigtramp(ret) {
-                return self.enter_caller(runtime.leave_sigtramp(fp));
+                self.enter_caller(runtime.leave_sigtramp(fp))?;
+                if is_signal_trampoline(self.at.pc) {
+                    // Go's own has no CFI that would say so.
+                    return self.leave_signal();
+                }
+                return Ok(self.at.pc);
             }
             if !(runtime.text_start..runtime.text_end).contains(&ret) {
                 // Entered from C by other ways than cgo's: threads start so.
@@ -532,9 +537,6 @@ impl<'f> Walker<'f> {
         };
         self.enter_stack();
         self.push(Frame::return_address(self.at.pc))?;
-        if is_signal_trampoline(self.at.pc) {
-            return self.leave_signal();
-        }
         Ok(self.at.pc)
     }
 }

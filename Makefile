@@ -103,6 +103,10 @@ bench: need-bench build ## a small table: parsing, one symbolization, one crossi
 	@ci/suite/build
 	@scripts/bench
 
+.PHONY: bench-unwind
+bench-unwind: need-bench ## what a stack costs, beside libunwind, framehop and libgcc, and how much of it each finds
+	@scripts/bench-unwind
+
 # ---- check -----------------------------------------------------------------
 
 .PHONY: lint

@@ -1,0 +1,3 @@
+module ffikit.bench/nest
+
+go 1.25.0

@@ -1,0 +1,112 @@
+//! Which stacks allocated and freed the memory at an address.
+//!
+//! The table is indexed by address, so no address is ever kept: LeakSanitizer can
+//! find none here, and there is nothing to hash, to grow or to lock. The
+//! sanitizers' allocator puts a header of 16 bytes before each block, and blocks
+//! take 32 bytes at least, so no two share a slot. Its cost is a quarter of the
+//! heap at the very most, for a heap of nothing but the smallest blocks.
+
+use crate::arena::{Table, Zeroed};
+use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering::*};
+
+const ADDRESS_BITS: u32 = 48;
+const SLOT_BITS: u32 = 5;
+/// What one leaf covers: 4 MiB of addresses.
+const LEAF_BITS: u32 = 22;
+const LEAF_SLOTS: usize = 1 << (LEAF_BITS - SLOT_BITS);
+
+/// The stack that allocated in the low half, the one that freed in the high half; 0: none.
+#[repr(transparent)]
+struct Slot(AtomicU64);
+
+/// The slots of [`LEAF_SLOTS`] blocks, made when the first of them is allocated.
+struct Leaf([Slot; LEAF_SLOTS]);
+
+// SAFETY: only atomics.
+unsafe impl Zeroed for Leaf {}
+
+static LEAVES: Table<AtomicPtr<Leaf>> = Table::new();
+
+/// The stacks of a block.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Block {
+    /// Of its allocation; 0: not known.
+    pub allocated: u32,
+    /// Of its (first) free; 0: not freed, or not known.
+    pub freed: u32,
+}
+
+/// Reserves the directory. False: there is no memory.
+pub fn prepare() -> bool {
+    LEAVES.reserve(1 << (ADDRESS_BITS - LEAF_BITS))
+}
+
+#[inline(always)]
+fn slot(abs_addr: u64) -> Option<&'static Slot> {
+    let leaf = LEAVES.get((abs_addr >> LEAF_BITS) as usize)?.load(Acquire);
+    if leaf.is_null() {
+        return None;
+    }
+    // SAFETY: leaves stay for ever.
+    let leaf = unsafe { &*leaf };
+    leaf.0.get((abs_addr >> SLOT_BITS) as usize % LEAF_SLOTS)
+}
+
+#[cold]
+#[inline(never)]
+fn grow(abs_addr: u64) -> Option<&'static Slot> {
+    let place = LEAVES.get((abs_addr >> LEAF_BITS) as usize)?;
+    let leaf = crate::arena::reserve(size_of::<Leaf>())?.cast::<Leaf>();
+    if place
+        .compare_exchange(core::ptr::null_mut(), leaf, AcqRel, Acquire)
+        .is_err()
+    {
+        // Another thread was faster.
+        // SAFETY: nobody else has seen this mapping.
+        unsafe { libc::syscall(libc::SYS_munmap, leaf, size_of::<Leaf>()) };
+    }
+    slot(abs_addr)
+}
+
+/// Keeps the stack of an allocation; what was known of an older block there is
+/// forgotten. False: there is no memory for it.
+#[inline(always)]
+pub fn allocated(abs_addr: u64, stack: u32) -> bool {
+    match slot(abs_addr).or_else(|| grow(abs_addr)) {
+        Some(slot) => {
+            slot.0.store(stack as u64, Release);
+            true
+        }
+        None => false,
+    }
+}
+
+/// Whether a block is there that was allocated and not yet freed. The sanitizer
+/// tells of each free before it checks the address, so there may be none.
+#[inline(always)]
+pub fn is_live(abs_addr: u64) -> bool {
+    let block = at(abs_addr);
+    block.allocated != 0 && block.freed == 0
+}
+
+/// Keeps the stack of a free, if it is the block's first one.
+#[inline(always)]
+pub fn freed(abs_addr: u64, stack: u32) {
+    let Some(slot) = slot(abs_addr) else { return };
+    let before = slot.0.load(Acquire);
+    if before != 0 && before >> 32 == 0 {
+        let after = before | (stack as u64) << 32;
+        // Another thread that frees the same block may be first: then that is the free.
+        let _ = slot.0.compare_exchange(before, after, AcqRel, Relaxed);
+    }
+}
+
+/// What is known of the block that starts at `abs_addr`.
+#[inline(always)]
+pub fn at(abs_addr: u64) -> Block {
+    let value = slot(abs_addr).map_or(0, |slot| slot.0.load(Acquire));
+    Block {
+        allocated: value as u32,
+        freed: (value >> 32) as u32,
+    }
+}

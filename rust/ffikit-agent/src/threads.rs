@@ -1,0 +1,110 @@
+//! Where threads were started: pthread_create is ours before it is the sanitizer's.
+//! The call goes on as it came: what the new thread is given LeakSanitizer looks
+//! for in the sanitizer's own record of it.
+
+use crate::arena::{Table, Zeroed};
+use crate::{capture, thread};
+use core::ffi::{c_int, c_void};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
+use ffikit_unwind::Registers;
+
+/// A thread that was started, by its control block; that of a thread that ended is
+/// used again, and then its entry here too.
+pub struct Started {
+    control_block: AtomicU64,
+    stack: AtomicU32,
+    creator_id: AtomicU32,
+    creator: AtomicU64,
+}
+
+// SAFETY: only atomics.
+unsafe impl Zeroed for Started {}
+
+const THREADS: usize = 1 << 14;
+/// Threads whose place is taken are looked for this far.
+const PROBES: usize = 64;
+
+static STARTED: Table<Started> = Table::new();
+/// How many threads are being started at this moment: they may run before they are known.
+static STARTING: AtomicU32 = AtomicU32::new(0);
+
+/// Makes room. False: there is no memory.
+pub fn prepare() -> bool {
+    STARTED.reserve(THREADS)
+}
+
+fn places(control_block: u64) -> impl Iterator<Item = &'static Started> {
+    let hash = (control_block >> 6).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+    (0..PROBES).filter_map(move |probe| STARTED.get((hash as usize + probe) % THREADS))
+}
+
+/// Starts a thread by `start` and remembers who has.
+///
+/// # Safety
+/// `here` is a live frame of this thread.
+pub unsafe fn started(
+    here: &Registers,
+    new_thread: *const libc::pthread_t,
+    start: impl FnOnce() -> c_int,
+) -> c_int {
+    // SAFETY: the caller's promise.
+    let stack = unsafe { capture::keep(here) };
+    STARTING.fetch_add(1, AcqRel);
+    let status = start();
+    if status == 0 && !new_thread.is_null() {
+        // SAFETY: pthread_create has filled it.
+        remember(unsafe { *new_thread } as u64, stack);
+    }
+    STARTING.fetch_sub(1, AcqRel);
+    status
+}
+
+fn remember(control_block: u64, stack: u32) {
+    for place in places(control_block) {
+        let taken = place
+            .control_block
+            .compare_exchange(0, control_block, AcqRel, Acquire);
+        if taken.is_ok() || taken == Err(control_block) {
+            place.creator.store(thread::pointer(), Relaxed);
+            place.creator_id.store(thread::id(), Relaxed);
+            place.stack.store(stack, Release);
+            return;
+        }
+    }
+}
+
+/// A thread of a chain of creators.
+pub struct Ancestor {
+    /// The kernel's number of the thread.
+    pub id: u32,
+    /// The stack that started it.
+    pub stack: u32,
+}
+
+/// Calls `each` with the calling thread, with the thread that started it, and so
+/// on, as far as it is known.
+pub fn ancestry(mut each: impl FnMut(Ancestor)) {
+    // A thread may have failed before its creator was back.
+    for _ in 0..20 {
+        if STARTING.load(Acquire) == 0 {
+            break;
+        }
+        let pause = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 1_000_000,
+        };
+        // SAFETY: sleeps.
+        unsafe { libc::syscall(libc::SYS_nanosleep, &raw const pause, core::ptr::null::<c_void>()) };
+    }
+    let (mut control_block, mut id) = (thread::pointer(), thread::id());
+    for _ in 0..16 {
+        let known = places(control_block).find(|place| place.control_block.load(Acquire) == control_block);
+        let Some(known) = known else { return };
+        each(Ancestor {
+            id,
+            stack: known.stack.load(Acquire),
+        });
+        control_block = known.creator.load(Relaxed);
+        id = known.creator_id.load(Relaxed);
+    }
+}

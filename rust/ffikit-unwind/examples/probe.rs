@@ -4,11 +4,13 @@
 //! ```text
 //! stack LABEL
 //! native 0x7f… MODULE+0xOFFSET SYMBOL       a return address (exact: interrupted here)
+//! call NAME FILE:LINE                       of a native line: Go's calls there, inlined ones first
 //! python 0x7f… QUALNAME FILE:LINE
 //! end Complete
 //! ```
 
-use ffikit_unwind::{module, walk, Frame, Registers, StackBounds};
+use ffikit_unwind::go::runtime_at;
+use ffikit_unwind::{module, python, walk, Frame, Registers, StackBounds};
 use std::cell::Cell;
 use std::ffi::{c_char, CStr};
 use std::fmt::Write as _;
@@ -38,6 +40,7 @@ pub unsafe extern "C" fn ffikit_probe(label: *const c_char) {
     let mut text = format!("stack {}\n", label.to_string_lossy());
     for frame in &frames[..walked.len] {
         let _ = writeln!(text, "{}", line(*frame));
+        write_go_calls(*frame, &mut text);
     }
     let _ = writeln!(text, "end {:?}", walked.end);
     let _ = std::io::stderr().write_all(text.as_bytes());
@@ -75,6 +78,29 @@ fn line(frame: Frame) -> String {
     format!("{kind} {address:#x} {name}+{:#x} {symbol}", address - base)
 }
 
+fn write_go_calls(frame: Frame, text: &mut String) {
+    let Some((address, runtime)) = frame.lookup_address().and_then(|at| Some((at, runtime_at(at)?))) else {
+        return;
+    };
+    let named = runtime.calls_at(address, &mut |call| {
+        let (name, file) = (
+            String::from_utf8_lossy(call.function),
+            String::from_utf8_lossy(call.file),
+        );
+        let inlined = if call.inlined { ", inlined" } else { "" };
+        let _ = writeln!(text, "call {name}{inlined} {file}:{}", call.line);
+    });
+    assert!(named.is_some(), "no function of Go at {address:#x}");
+}
+
 fn python_line(frame: u64) -> String {
-    format!("python {frame:#x}")
+    let mut buffer = [0; 4096];
+    let found = python::interpreter().and_then(|interpreter| {
+        let site = python::site(interpreter, frame)?;
+        python::describe(interpreter, &site, &mut buffer)
+    });
+    match found {
+        Some(site) => format!("python {frame:#x} {} {}:{}", site.function, site.file, site.line),
+        None => format!("python {frame:#x} ?"),
+    }
 }

@@ -2,7 +2,7 @@
 // and Python, and makes one readable report of it.
 //
 // It is the façade over the packages beside it, which each do one step:
-// report → symbolize → normalize → merge → render.
+// report → join → symbolize → normalize → merge → render.
 package ffikit
 
 import (
@@ -10,12 +10,14 @@ import (
 	"io"
 	"slices"
 
+	"github.com/ffikit/ffikit/go/join"
 	"github.com/ffikit/ffikit/go/merge"
 	"github.com/ffikit/ffikit/go/model"
 	"github.com/ffikit/ffikit/go/normalize"
 	"github.com/ffikit/ffikit/go/report"
 	"github.com/ffikit/ffikit/go/suppress"
 	"github.com/ffikit/ffikit/go/symbolize"
+	"github.com/ffikit/ffikit/go/trace"
 )
 
 // Options steer Read. The zero value is good: modules are opened by build ID,
@@ -34,12 +36,23 @@ type Log struct {
 	// Name stands in locations and errors.
 	Name   string
 	Reader io.Reader
+	// Evidence is what the companion recorded in the processes that wrote the
+	// log; see package trace.
+	Evidence []Evidence
 }
 
-// Read reads all logs, symbolizes what they hold, and joins equal reports. An
-// error means that a log could not be read to its end; the set then holds
-// what came before. Memory is bounded by how many different reports and
-// reasons there are (see merge.Options.MaxReports), not by the logs' length.
+// Evidence is one file of the companion's.
+type Evidence struct {
+	Name   string
+	Reader io.Reader
+}
+
+// Read reads all logs with their evidence, symbolizes what they hold, and joins
+// equal reports. An error means that a log could not be read to its end; the set
+// then holds what came before. Evidence that cannot be read is told as partial.
+// Memory is bounded by how many different reports and reasons there are (see
+// merge.Options.MaxReports) and by package trace's limits for the evidence of
+// one log, not by the inputs' length.
 func Read(opts Options, logs ...Log) (*model.ReportSet, error) {
 	symbolizer := symbolize.New(opts.Symbolize)
 	defer symbolizer.Close()
@@ -51,17 +64,22 @@ func Read(opts Options, logs ...Log) (*model.ReportSet, error) {
 	bucketer := merge.NewBucketer(opts.Merge)
 	var partial partialList
 	var readErr error
+	take := func(r model.Report) error {
+		unresolved := symbolizer.Report(&r)
+		normalize.Report(&r, opts.Normalize)
+		partial.add(missed(&r, unresolved)...)
+		if !suppressions.Leaves(&r) {
+			bucketer.Add(r)
+		}
+		return nil
+	}
 	for _, log := range logs {
+		joiner := join.New(readEvidence(log.Evidence, &partial)...)
 		unread, err := report.Read(log.Reader, log.Name, func(r model.Report) error {
-			unresolved := symbolizer.Report(&r)
-			normalize.Report(&r, opts.Normalize)
-			partial.add(missed(&r, unresolved)...)
-			if !suppressions.Leaves(&r) {
-				bucketer.Add(r)
-			}
-			return nil
+			return joiner.Report(r, take)
 		})
 		partial.add(unread...)
+		partial.add(joiner.Partial()...)
 		if err != nil {
 			readErr = err
 			break
@@ -72,6 +90,20 @@ func Read(opts Options, logs ...Log) (*model.ReportSet, error) {
 			"%d more reports were left out: %d different ones were met before them; read the logs in parts", n, len(bucketer.Reports()))})
 	}
 	return &model.ReportSet{Reports: bucketer.Reports(), Partial: partial.list, Suppressed: suppressions.Counts()}, readErr
+}
+
+// readEvidence reads what can be read of the evidence of one log.
+func readEvidence(files []Evidence, partial *partialList) []*trace.Evidence {
+	var all []*trace.Evidence
+	for _, file := range files {
+		evidence, unread, err := trace.Read(file.Reader, file.Name)
+		partial.add(unread...)
+		if err != nil {
+			partial.add(model.Partial{File: file.Name, Reason: err.Error()})
+		}
+		all = append(all, evidence)
+	}
+	return all
 }
 
 // missed leaves out what nobody misses: that a module lacks lines of which all

@@ -6,7 +6,12 @@
 // compared as text.
 package merge
 
-import "github.com/ffikit/ffikit/go/model"
+import (
+	"fmt"
+	"strings"
+
+	"github.com/ffikit/ffikit/go/model"
+)
 
 // Options steer blame and bounds.
 type Options struct {
@@ -40,6 +45,7 @@ type Bucketer struct {
 	opts    Options
 	index   map[string]int // fingerprint to place in reports
 	reports []model.Report
+	last    []model.Location // where each report was met last
 	dropped int
 }
 
@@ -52,14 +58,19 @@ func NewBucketer(opts Options) *Bucketer {
 }
 
 // Add takes a normalized report in. The first of equal ones is kept as it is
-// but for its Count; a report that counts nothing yet counts as one.
+// but for its Count, and for what leaked, which is added up; a report that
+// counts nothing yet counts as one. Parts of one leak, which stood in one place
+// of the log, are one meeting.
 func (b *Bucketer) Add(r model.Report) {
 	if r.Count < 1 {
 		r.Count = 1
 	}
+	if r.Leaked != nil { // the objects have served their purpose, and are many
+		r.Leaked = &model.Leaked{SizeBytes: r.Leaked.SizeBytes, ObjectsCount: r.Leaked.ObjectsCount}
+	}
 	r.Fingerprint = Fingerprint(&r)
 	if place, ok := b.index[r.Fingerprint]; ok {
-		b.reports[place].Count += r.Count
+		b.addTo(place, &r)
 		return
 	}
 	if len(b.reports) >= b.opts.MaxReports {
@@ -69,6 +80,34 @@ func (b *Bucketer) Add(r model.Report) {
 	r.Blame, r.Related = blame(&r, b.opts)
 	b.index[r.Fingerprint] = len(b.reports)
 	b.reports = append(b.reports, r)
+	b.last = append(b.last, r.Source)
+}
+
+// addTo counts r as one more of a report that is there.
+func (b *Bucketer) addTo(place int, r *model.Report) {
+	kept := &b.reports[place]
+	if r.Leaked == nil || kept.Leaked == nil || r.Source != b.last[place] {
+		kept.Count += r.Count
+	}
+	b.last[place] = r.Source
+	if r.Leaked == nil || kept.Leaked == nil {
+		return
+	}
+	sum := model.Leaked{
+		SizeBytes:    kept.Leaked.SizeBytes + r.Leaked.SizeBytes,
+		ObjectsCount: kept.Leaked.ObjectsCount + r.Leaked.ObjectsCount,
+	}
+	old, fresh := leakedText(kept.Leaked), leakedText(&sum)
+	kept.Message = strings.Replace(kept.Message, old, fresh, 1)
+	for i := range kept.Stacks {
+		kept.Stacks[i].Name = strings.Replace(kept.Stacks[i].Name, old, fresh, 1)
+	}
+	kept.Leaked = &sum
+}
+
+// leakedText is how LeakSanitizer says how much leaked.
+func leakedText(leaked *model.Leaked) string {
+	return fmt.Sprintf(" leak of %d byte(s) in %d object(s)", leaked.SizeBytes, leaked.ObjectsCount)
 }
 
 // Reports gives the different reports in the order of their first appearance.

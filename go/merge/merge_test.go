@@ -53,6 +53,22 @@ func eachFrame(r *model.Report, change func(*model.Frame)) {
 	}
 }
 
+// Parts of one leak are one meeting of it; nothing that leaked is lost.
+func TestLeaksAddUp(t *testing.T) {
+	leak := func(size uint64, offset int64) model.Report {
+		text := fmt.Sprintf("Direct leak of %d byte(s) in 1 object(s)", size)
+		return model.Report{Tool: "LeakSanitizer", Kind: "direct-leak", Message: text, Source: model.Location{File: "log", OffsetBytes: offset},
+			Leaked: &model.Leaked{SizeBytes: size, ObjectsCount: 1, Objects: []model.LeakedObject{{AbsAddr: 1, SizeBytes: size}}},
+			Stacks: []model.Stack{{Role: model.RoleAllocation, Name: text, Frames: []model.Frame{{Function: "f", File: "/src/a.c", Line: 3}}}}}
+	}
+	reports := merge.Reports([]model.Report{leak(10, 5), leak(20, 5), leak(5, 90), leak(7, 90)}, merge.Options{})
+	require.Len(t, reports, 1)
+	assert.Equal(t, model.Leaked{SizeBytes: 42, ObjectsCount: 4}, *reports[0].Leaked)
+	assert.Equal(t, 2, reports[0].Count)
+	assert.Equal(t, "Direct leak of 42 byte(s) in 4 object(s)", reports[0].Message)
+	assert.Equal(t, "Direct leak of 42 byte(s) in 4 object(s)", reports[0].Stacks[0].Name)
+}
+
 func TestFingerprintIgnoresWhatDiffersBetweenRunsAndBuilds(t *testing.T) {
 	same := useAfterFree()
 	want := merge.Fingerprint(&same)

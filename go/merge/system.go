@@ -25,7 +25,12 @@ var systemParts = []string{
 // isSystemFile reports that a frame's source is a library's that the user
 // installed, judged by its path and, for Go's own library, its package.
 func isSystemFile(f *model.Frame) bool {
-	return f.File != "" && (f.File[0] == '<' || isSystemFolder(f.File) || isGoLibrary(f))
+	return f.File != "" && (f.File[0] == '<' && !isPythonInput(f) || isSystemFolder(f.File) || isGoLibrary(f))
+}
+
+// isPythonInput: what a user hands to the interpreter without a file.
+func isPythonInput(f *model.Frame) bool {
+	return f.Language == model.LanguagePython && (f.File == "<string>" || f.File == "<stdin>")
 }
 
 func isSystemFolder(p string) bool {

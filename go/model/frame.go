@@ -76,4 +76,7 @@ type Stack struct {
 	Frames []Frame `json:"frames"`
 	// Truncated says why the stack ends before its root, if it does.
 	Truncated string `json:"truncated,omitempty"`
+	// Complete says that the evidence knows the stack to reach its root:
+	// nobody need guess from its last frame.
+	Complete bool `json:"-"`
 }

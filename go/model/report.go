@@ -42,10 +42,19 @@ type Access struct {
 	SizeBytes uint64 `json:"size_bytes,omitempty"`
 }
 
-// Leaked is how much a leak report is about.
+// Leaked is how much a leak report is about, all meetings of it together.
 type Leaked struct {
 	SizeBytes    uint64 `json:"size_bytes"`
 	ObjectsCount uint64 `json:"objects_count"`
+	// Objects are the leaked objects, where the evidence lists them. They
+	// serve to find their stacks, and need not be all.
+	Objects []LeakedObject `json:"-"`
+}
+
+// LeakedObject is one allocation that nothing points to any more.
+type LeakedObject struct {
+	AbsAddr   AbsAddr
+	SizeBytes uint64
 }
 
 // Blame points at one frame: Stacks[Stack].Frames[Frame] of its report.

@@ -11,28 +11,29 @@ import (
 
 // frame builders, as symbolized logs have them.
 var (
-	userC     = model.Frame{Function: "c_read", File: "/src/c/cvictim.c", Line: 12}
-	inlineC   = model.Frame{Function: "peek", File: "/src/c/cvictim.c", Line: 11, Inlined: true}
-	userGo    = model.Frame{Function: "main.GoCRead", File: "/src/go/main.go", Line: 40}
-	userRust  = model.Frame{Function: "rvictim::release", File: "/src/rust/src/lib.rs", Line: 18}
-	userPyx   = model.Frame{Function: "__pyx_pf_3cyv_36rsfreec", File: "/src/cy/cyv.c", Line: 5772}
-	wrapPyx   = model.Frame{Function: "__pyx_pw_3cyv_37rsfreec", File: "/src/cy/cyv.c", Line: 5751}
-	cgoCall   = model.Frame{Function: "_cgo_edd9ce9f9617_Cfunc_c_read", File: "/tmp/go-build/cgo-gcc-prolog", Line: 100}
-	cgoExport = model.Frame{Function: "_cgoexp_edd9ce9f9617_GoRead", File: "_cgo_gotypes.go", Line: 149}
-	asmcgo    = model.Frame{Function: "runtime.asmcgocall.abi0", File: "/usr/local/go/src/runtime/asm_amd64.s", Line: 995}
-	cgocall   = model.Frame{Function: "runtime.cgocall", File: "/usr/local/go/src/runtime/cgocall.go", Line: 95}
-	callback  = model.Frame{Function: "runtime.cgocallback", File: "/usr/local/go/src/runtime/asm_amd64.s", Line: 1}
-	crosscall = model.Frame{Function: "crosscall2", File: "/usr/local/go/src/runtime/cgo/asm_amd64.s", Line: 43}
-	eval      = model.Frame{Function: "_PyEval_EvalFrameDefault", File: "/build/Python-3.11.7/Python/ceval.c", Line: 4769}
-	ctypes    = model.Frame{Function: "_ctypes_callproc", File: "/build/Python-3.11.7/Modules/_ctypes/callproc.c", Line: 1262}
-	ffiCall   = model.Frame{Function: "ffi_call", Module: "/lib/x86_64-linux-gnu/libffi.so.8"}
-	start     = model.Frame{Function: "_start", Module: "/usr/bin/python3.11"}
-	intercept = model.Frame{Function: "free", Module: libasan}
-	pyo3      = model.Frame{Function: "pyv::__pyfunction_free", File: "/src/pyo3/src/lib.rs", Line: 12}
-	catch     = model.Frame{Function: "std::panicking::catch_unwind", File: "/rustc/e50aa6fba4e63ab34c72bf9acfd2c307c1155d1a/library/std/src/panicking.rs", Line: 1}
-	stranger  = model.Frame{Module: "/src/out/unknown.so", VirtAddr: 0x10}
-	goAsm     = model.Frame{Function: "main.sum", File: "/src/go/sum_amd64.s", Line: 3}
-	userPy    = model.Frame{Function: "handle", File: "/src/app.py", Line: 3, Language: model.LanguagePython}
+	userC      = model.Frame{Function: "c_read", File: "/src/c/cvictim.c", Line: 12}
+	inlineC    = model.Frame{Function: "peek", File: "/src/c/cvictim.c", Line: 11, Inlined: true}
+	userGo     = model.Frame{Function: "main.GoCRead", File: "/src/go/main.go", Line: 40}
+	userRust   = model.Frame{Function: "rvictim::release", File: "/src/rust/src/lib.rs", Line: 18}
+	userPyx    = model.Frame{Function: "__pyx_pf_3cyv_36rsfreec", File: "/src/cy/cyv.c", Line: 5772}
+	wrapPyx    = model.Frame{Function: "__pyx_pw_3cyv_37rsfreec", File: "/src/cy/cyv.c", Line: 5751}
+	cgoCall    = model.Frame{Function: "_cgo_edd9ce9f9617_Cfunc_c_read", File: "/tmp/go-build/cgo-gcc-prolog", Line: 100}
+	cgoExport  = model.Frame{Function: "_cgoexp_edd9ce9f9617_GoRead", File: "_cgo_gotypes.go", Line: 149}
+	asmcgo     = model.Frame{Function: "runtime.asmcgocall.abi0", File: "/usr/local/go/src/runtime/asm_amd64.s", Line: 995}
+	cgocall    = model.Frame{Function: "runtime.cgocall", File: "/usr/local/go/src/runtime/cgocall.go", Line: 95}
+	callback   = model.Frame{Function: "runtime.cgocallback", File: "/usr/local/go/src/runtime/asm_amd64.s", Line: 1}
+	crosscall  = model.Frame{Function: "crosscall2", File: "/usr/local/go/src/runtime/cgo/asm_amd64.s", Line: 43}
+	eval       = model.Frame{Function: "_PyEval_EvalFrameDefault", File: "/build/Python-3.11.7/Python/ceval.c", Line: 4769}
+	ctypes     = model.Frame{Function: "_ctypes_callproc", File: "/build/Python-3.11.7/Modules/_ctypes/callproc.c", Line: 1262}
+	ffiCall    = model.Frame{Function: "ffi_call", Module: "/lib/x86_64-linux-gnu/libffi.so.8"}
+	ffiClosure = model.Frame{Function: "ffi_closure_unix64", Module: "/lib/x86_64-linux-gnu/libffi.so.8"}
+	start      = model.Frame{Function: "_start", Module: "/usr/bin/python3.11"}
+	intercept  = model.Frame{Function: "free", Module: libasan}
+	pyo3       = model.Frame{Function: "pyv::__pyfunction_free", File: "/src/pyo3/src/lib.rs", Line: 12}
+	catch      = model.Frame{Function: "std::panicking::catch_unwind", File: "/rustc/e50aa6fba4e63ab34c72bf9acfd2c307c1155d1a/library/std/src/panicking.rs", Line: 1}
+	stranger   = model.Frame{Module: "/src/out/unknown.so", VirtAddr: 0x10}
+	goAsm      = model.Frame{Function: "main.sum", File: "/src/go/sum_amd64.s", Line: 3}
+	userPy     = model.Frame{Function: "handle", File: "/src/app.py", Line: 3, Language: model.LanguagePython}
 )
 
 func TestBoundaries(t *testing.T) {
@@ -48,6 +49,7 @@ func TestBoundaries(t *testing.T) {
 		"a callback from rust through std":  {[]model.Frame{userRust, catch, userRust, eval}, "- - python>rust -"},
 		"ctypes":                            {[]model.Frame{userC, ffiCall, ctypes, eval, start}, "python>c - - - -"},
 		"python's own frames":               {[]model.Frame{userC, eval, userPy, eval, start}, "python>c - - - -"},
+		"a callback from c into python":     {[]model.Frame{userC, ffiCall, eval, userPy, eval, ffiClosure, userC, ffiCall, ctypes, eval, userPy, userPy, eval, start}, "python>c - - c>python - - python>c - - - - - - -"},
 		"nothing below":                     {[]model.Frame{userC}, "-"},
 		"one language":                      {[]model.Frame{inlineC, userC, start}, "- - -"},
 		"a root in c":                       {[]model.Frame{userGo, cgoExport, callback, crosscall, userC, start}, "c>go - - - - -"},

@@ -3,6 +3,8 @@ package normalize
 import (
 	"path"
 	"strings"
+
+	"github.com/ffikit/ffikit/go/model"
 )
 
 // isPythonModule reports libpython, a python executable, or an extension of
@@ -15,6 +17,17 @@ func isPythonModule(module, base string) bool {
 		return strings.Trim(rest, "0123456789.") == "" || isPythonVariant(rest)
 	}
 	return strings.Contains(module, "/lib-dynload/")
+}
+
+// pythonOwner: the import system and what starts scripts are Python code too,
+// frozen into the interpreter, which leaves them out of its own tracebacks.
+func pythonOwner(f *model.Frame) string {
+	for _, module := range []string{"<frozen importlib.", "<frozen zipimport", "<frozen runpy"} {
+		if strings.HasPrefix(f.File, module) {
+			return ownerCPython
+		}
+	}
+	return ""
 }
 
 // isPythonVariant: `3.13t` (free-threaded), `3.11d`, `3.11-dbg`.

@@ -38,6 +38,9 @@ func machineryOf(f *model.Frame) string {
 	if f.Runtime && f.Machinery != "" {
 		return f.Machinery
 	}
+	if f.Language == model.LanguagePython {
+		return pythonOwner(f)
+	}
 	if owner := glueOwner(f); owner != "" {
 		return owner
 	}
@@ -280,6 +283,10 @@ func hasAnyPrefix(s string, prefixes ...string) bool {
 	return false
 }
 
+// IsSanitizerModule reports a shared runtime of a sanitizer, or its companion,
+// by the name of its file.
+func IsSanitizerModule(module string) bool { return moduleOwner(module) == ownerSanitizer }
+
 // moduleOwner knows the modules that hold machinery only (a python executable
 // excepted: see machineryOf) by the names of their files.
 func moduleOwner(module string) string {
@@ -287,7 +294,7 @@ func moduleOwner(module string) string {
 	switch {
 	case module == "":
 		return ""
-	case hasAnyPrefix(base, "libclang_rt.", "libasan.so", "liblsan.so", "libubsan.so", "libtsan.so", "libhwasan.so", "librustc-stable_rt.", "librustc-nightly_rt."):
+	case hasAnyPrefix(base, "libclang_rt.", "libasan.so", "liblsan.so", "libubsan.so", "libtsan.so", "libhwasan.so", "librustc-stable_rt.", "librustc-nightly_rt.", "libffikit_agent."):
 		return ownerSanitizer
 	case hasAnyPrefix(base, "libc.so", "libc-2.", "libpthread.so", "libpthread-2.", "ld-linux", "ld-2.", "libdl.so", "libm.so", "ld-musl-", "libresolv.so", "librt.so"):
 		return ownerLibc

@@ -11,6 +11,9 @@ import (
 // moves to LinkageName where that differs.
 func name(frames []model.Frame, i int) {
 	f := &frames[i]
+	if f.Language == model.LanguagePython {
+		return // a qualified name, as Python itself writes it
+	}
 	symbol := f.LinkageName
 	if symbol == "" {
 		symbol = f.Function
@@ -154,6 +157,8 @@ func cgoName(symbol string) (short string, lang model.Language, ok bool) {
 func language(f *model.Frame) model.Language {
 	fromFile := fileLanguage(f.File)
 	switch {
+	case f.Language == model.LanguagePython:
+		return f.Language
 	case fromFile == model.LanguageCython, fromFile == model.LanguageAsm:
 		return fromFile
 	case f.Language != model.LanguageUnknown:

@@ -26,7 +26,7 @@ type Options struct {
 
 // Report normalizes all frames of r in place. Frames are marked, never removed.
 // A stack that ends at Go before its root says why (Truncated), unless it has
-// a reason already.
+// a reason already or the evidence knows that it is complete.
 func Report(r *model.Report, opts Options) {
 	mapper := newPathMapper(opts.PathMap)
 	r.Message = mapper.text(r.Message)
@@ -37,7 +37,7 @@ func Report(r *model.Report, opts Options) {
 		s := &r.Stacks[i]
 		s.Name = mapper.text(s.Name)
 		normalizeFrames(s.Frames, mapper)
-		if s.Truncated == "" { // else the evidence itself says why
+		if s.Truncated == "" && !s.Complete { // else the evidence itself says why
 			s.Truncated = endsEarly(s)
 		}
 	}

@@ -26,8 +26,8 @@ type List struct {
 type rule struct {
 	text    string
 	pattern string
-	// own limits the rule to stacks without a frame of the user's: what a
-	// language's own machinery leaves behind.
+	// own limits the rule to stacks without native code of the user's: what a
+	// language's own machinery leaves behind, whatever Python line it runs.
 	own   bool
 	count int
 }
@@ -102,7 +102,7 @@ func (r *rule) matches(report *model.Report) bool {
 	for i := range report.Stacks {
 		for j := range report.Stacks[i].Frames {
 			frame := &report.Stacks[i].Frames[j]
-			if r.own && !frame.Runtime {
+			if r.own && !frame.Runtime && frame.Language != model.LanguagePython {
 				return false
 			}
 			matched = matched || match(r.pattern, frame.Function) || match(r.pattern, frame.LinkageName) ||

@@ -69,6 +69,10 @@ func TestBuiltinSparesTheUsersLeaks(t *testing.T) {
 	assert.True(t, list.Leaves(leak(interpreter, model.Frame{Function: "_PyEval_EvalFrameDefault", Runtime: true})))
 	assert.False(t, list.Leaves(leak(interpreter, model.Frame{Function: "records.Record.name"})),
 		"a str that an extension made and lost is a leak")
+	line := model.Frame{Function: "<module>", Language: model.LanguagePython, File: "/app/keeper.py", Line: 3}
+	assert.True(t, list.Leaves(leak(interpreter, line)), "whose line it is does not make an immortal string a leak")
+	assert.False(t, list.Leaves(leak(interpreter, model.Frame{Function: "store_new"}, line)))
+	assert.False(t, list.Leaves(leak(line)))
 }
 
 func TestMalformedRules(t *testing.T) {

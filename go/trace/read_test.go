@@ -201,7 +201,7 @@ func TestTorn(t *testing.T) {
 
 func TestRefused(t *testing.T) {
 	for text, want := range map[string]string{
-		"==7==ERROR: AddressSanitizer: heap-use-after-free": "stacks.7: not the companion's evidence",
+		"==7==ERROR: AddressSanitizer: heap-use-after-free":                     "stacks.7: not the companion's evidence",
 		string(append([]byte("FFIKTRC\x00\x02"), make([]byte, 23)...)):          "stacks.7: version 2 of the format at byte 8",
 		string(append([]byte("FFIKTRC\x00"), bytes.Repeat([]byte{255}, 24)...)): "version 4294967295",
 	} {

@@ -21,7 +21,7 @@ const module = "github.com/ffikit/ffikit/go"
 // "x/..." holds for all below x. A package without a rule fails the test: who
 // makes a room decides what it may see.
 var rooms = map[string][]string{
-	"":      {"merge", "model", "normalize", "report", "suppress", "symbolize"},
+	"":      {"join", "merge", "model", "normalize", "report", "suppress", "symbolize", "trace"},
 	"model": {},
 	// Files of addresses.
 	"object":    {"model"},
@@ -36,6 +36,7 @@ var rooms = map[string][]string{
 	// Meaning.
 	"normalize": {"model"},
 	"merge":     {"model", "normalize"},
+	"join":      {"model", "normalize", "trace"},
 	"suppress":  {"model"},
 	// Showing.
 	"render":   {"model"},
@@ -44,7 +45,7 @@ var rooms = map[string][]string{
 	"doctor":   {"capture/sanitizer", "model", "object"},
 	// Nobody imports commands: no list here names one.
 	"cmd/ffikit":                    {"*"},
-	"cmd/libffikit":                 {"", "model", "report", "object", "symbolize", "normalize", "merge", "render", "suppress", "cmd/libffikit/internal/handle"},
+	"cmd/libffikit":                 {"", "model", "report", "object", "symbolize", "normalize", "merge", "render", "suppress", "trace", "cmd/libffikit/internal/handle"},
 	"cmd/libffikit/internal/handle": {},
 	// Tests only.
 	"internal/...": {},

@@ -43,6 +43,9 @@ type Report struct {
 	next  leakLine
 	ended bool
 
+	object  model.LeakedObject // of the line that Fit last looked at
+	objects int                // of all leaks
+
 	unread []model.Partial
 }
 
@@ -56,6 +59,7 @@ const (
 	eventLeak
 	eventEmptyStack
 	eventObjects
+	eventObject
 	eventSummary
 )
 
@@ -131,8 +135,8 @@ func (r *Report) Fit(line stackline.Line) stackline.Fit {
 		r.event = eventObjects
 	case bytes.HasPrefix(r.body, emptyStack):
 		r.event = eventEmptyStack
-	case isObject(r.body):
-		r.event = eventObjects
+	case r.isObject(r.body):
+		r.event = eventObject
 	default:
 		leak, ok := parseLeak(line)
 		if !ok {
@@ -155,10 +159,15 @@ func (r *Report) Feed(line stackline.Line) (done bool) {
 		r.collector.Blank()
 	case eventEmptyStack:
 		r.collector.EmptyStack()
-	case eventObjects:
-		if r.leak != nil {
-			r.collector.Blank()
-			r.collector.Detail(r.body)
+	case eventObjects, eventObject:
+		if r.leak == nil {
+			break
+		}
+		r.collector.Blank()
+		r.collector.Detail(r.body)
+		if r.event == eventObject && r.objects < maxObjects {
+			r.objects++
+			r.leak.Leaked.Objects = append(r.leak.Leaked.Objects, r.object)
 		}
 	case eventLeak:
 		r.close("")
@@ -266,11 +275,20 @@ func parseLeak(line stackline.Line) (leakLine, bool) {
 	return leak, bytes.HasPrefix(rest[length:], []byte(" object(s)"))
 }
 
-// isObject accepts a line of LSAN_OPTIONS=report_objects=1: "0x… (64 bytes)".
-func isObject(text []byte) bool {
+// maxObjects bounds the objects that are kept of one check.
+const maxObjects = 1 << 20
+
+// isObject accepts a line of LSAN_OPTIONS=report_objects=1, "0x… (64 bytes)",
+// and keeps what it says.
+func (r *Report) isObject(text []byte) bool {
 	if !bytes.HasPrefix(text, []byte("0x")) || !bytes.HasSuffix(text, []byte(" bytes)")) {
 		return false
 	}
-	_, length := stackline.Hex(text)
-	return length > 0 && bytes.HasPrefix(text[length:], []byte(" ("))
+	address, length := stackline.Hex(text)
+	if length == 0 || !bytes.HasPrefix(text[length:], []byte(" (")) {
+		return false
+	}
+	size, digits := stackline.Decimal(text[length+2:])
+	r.object = model.LeakedObject{AbsAddr: model.AbsAddr(address), SizeBytes: size}
+	return digits > 0
 }

@@ -56,7 +56,9 @@ SUMMARY: LeakSanitizer: 72 byte(s) leaked in 3 allocation(s).
 	reports := r.Take()
 	require.Len(t, reports, 2)
 	assert.Equal(t, "direct-leak", reports[0].Kind)
-	assert.Equal(t, model.Leaked{SizeBytes: 64, ObjectsCount: 2}, *reports[0].Leaked)
+	assert.Equal(t, model.Leaked{SizeBytes: 64, ObjectsCount: 2, Objects: []model.LeakedObject{
+		{AbsAddr: 0x602000000010, SizeBytes: 32}, {AbsAddr: 0x602000000030, SizeBytes: 32},
+	}}, *reports[0].Leaked)
 	assert.Equal(t, []string{"Objects leaked above:", "0x602000000010 (32 bytes)", "0x602000000030 (32 bytes)"}, reports[0].Details)
 	assert.Equal(t, 12, reports[0].PID)
 	require.Len(t, reports[0].Stacks, 1)

@@ -5,23 +5,14 @@ import pathlib
 import re
 from typing import Any
 
+from chains import Sources, differences, user_frames
 from markers import Markers
-from sanitizing import FAULTS, Run
-from scenarios import GO_SIGNAL, Finding, Scenario
+from sanitizing import Run
+from scenarios import Finding, Frame, Scenario
+from scenarios.asked import GO_SIGNAL
 
 # What may be left out of the leaks: CPython's, from 3.12 on.
 IMMORTAL_STRINGS = {"leak:PyUnicode_New", "leak:resize_compact"}
-
-
-def user_frames(stack: dict[str, Any], source_root: pathlib.Path = FAULTS) -> list[dict[str, Any]]:
-    """The user's frames of a stack: no runtime machinery, and of our own sources."""
-    prefix = f"{source_root}/"
-    return [frame for frame in stack["frames"] if not frame.get("runtime") and frame.get("file", "").startswith(prefix)]
-
-
-def place(frame: dict[str, Any], source_root: pathlib.Path = FAULTS) -> tuple[str, int]:
-    """File (relative to the sources) and line of a frame."""
-    return frame.get("file", "?").removeprefix(f"{source_root}/"), frame.get("line", 0)
 
 
 def stack_of(report: dict[str, Any], role: str) -> dict[str, Any] | None:
@@ -60,7 +51,7 @@ def check(scenario: Scenario, run: Run, markers: Markers) -> Complaints:
     for finding in scenario.findings:
         for report in run.reports:
             if (report["tool"], report["kind"]) == (finding.tool, finding.kind):
-                check_report(wrong, scenario, finding, report, markers)
+                check_report(wrong, finding, report, run, markers)
                 check_text(wrong, report, run.stdout)
     return wrong
 
@@ -79,23 +70,27 @@ def check_partial(wrong: Complaints, run: Run, expected: str) -> None:
     wrong.expect(met, f"nothing is said to be partial for {expected!r}")
 
 
-def check_report(
-    wrong: Complaints, scenario: Scenario, finding: Finding, report: dict[str, Any], markers: Markers
-) -> None:
+def check_report(wrong: Complaints, finding: Finding, report: dict[str, Any], run: Run, markers: Markers) -> None:
     """One report: its stacks, its blame, its related frames, its numbers."""
-    roles = list(finding.stacks)
-    wrong.equal("roles of the stacks", [stack["role"] for stack in report["stacks"]], roles)
-    for role, wanted in finding.stacks.items():
+    chains, ends = finding.chains(run.companion), finding.ends(run.companion)
+    roles = [stack["role"] for stack in report["stacks"]]
+    if finding.any_threads:
+        roles = [role for role in roles if role != "thread"]
+    wrong.equal("roles of the stacks", roles, list(chains))
+    for role, chain in chains.items():
         stack = stack_of(report, role)
         if stack is None:
             continue
-        frames = user_frames(stack)
-        check_frames(wrong, role, frames, wanted)
+        differs = differences(stack, chain, run.sources, markers)
+        wrong.expect(
+            not differs, f"{role} stack: the user's frames, wanted - and got +\n      " + "\n      ".join(differs)
+        )
         check_crossings(wrong, role, stack)
-        check_end(wrong, role, stack, finding.truncated.get(role, ""))
-        if role != "thread":  # who started a thread is no part of the fault
-            marker = "blame" if role == roles[0] else role
-            check_marker(wrong, scenario, report, role, marker, frames, markers)
+        check_end(wrong, role, stack, ends[role])
+        if role == roles[0]:
+            check_pointed(wrong, "blame", [report.get("blame")], chain, report, run.sources, markers)
+        elif role != "thread":  # who started a thread is no part of the fault
+            check_pointed(wrong, role, report.get("related") or [], chain, report, run.sources, markers)
     wrong.expect(
         bool(re.fullmatch(r"([0-9]+:)?[0-9a-f]{16,}", report.get("fingerprint", ""))),
         f"fingerprint {report.get('fingerprint')!r}",
@@ -110,39 +105,19 @@ def check_report(
         wrong.equal("leaked", (leaked.get("size_bytes"), leaked.get("objects_count")), finding.leaked)
 
 
-def check_frames(wrong: Complaints, role: str, frames: list[dict[str, Any]], wanted: list[str]) -> None:
-    """The user's frames in order, with language and readable name."""
-    got = [f"{frame.get('language', '?')} {frame.get('function', '?')}" for frame in frames]
-    matches = len(got) == len(wanted) and all(map(same_frame, got, wanted))
-    wrong.expect(matches, f"{role} stack: the user's frames are\n      {got}, wanted\n      {wanted}")
-
-
-def same_frame(got: str, wanted: str) -> bool:
-    """Compares "language function"; a wanted function after ~ is a regular expression."""
-    language, _, function = wanted.partition(" ")
-    got_language, _, got_function = got.partition(" ")
-    if function.startswith("~"):
-        return got_language == language and re.search(function[1:], got_function) is not None
-    return got == wanted
-
-
 def check_crossings(wrong: Complaints, role: str, stack: dict[str, Any]) -> None:
     """Where two user's frames of different languages meet, the crossing is marked between them."""
     frames = stack["frames"]
-    users = [
-        i
-        for i, frame in enumerate(frames)
-        if not frame.get("runtime") and frame.get("file", "").startswith(f"{FAULTS}/")
-    ]
+    users = [i for i, frame in enumerate(frames) if not frame.get("runtime")]
     for callee, caller in itertools.pairwise(users):
-        if frames[callee]["language"] == frames[caller]["language"]:
+        if frames[callee].get("language") == frames[caller].get("language"):
             continue
         marks = [frame["boundary"] for frame in frames[callee:caller] if frame.get("boundary")]
         if caller == callee + 1:
-            crossing = f"{frames[caller]['language']}>{frames[callee]['language']}"
-            wrong.equal(f"{role} stack: crossing into {frames[callee]['function']}", marks, [crossing])
+            crossing = f"{frames[caller].get('language')}>{frames[callee].get('language')}"
+            wrong.equal(f"{role} stack: crossing into {frames[callee].get('function')}", marks, [crossing])
         else:
-            wrong.expect(bool(marks), f"{role} stack: no crossing marked into {frames[callee]['function']}")
+            wrong.expect(bool(marks), f"{role} stack: no crossing marked into {frames[callee].get('function')}")
 
 
 def check_end(wrong: Complaints, role: str, stack: dict[str, Any], reason: str) -> None:
@@ -154,27 +129,22 @@ def check_end(wrong: Complaints, role: str, stack: dict[str, Any], reason: str) 
         wrong.equal(f"{role} stack: crossings without callers", marks, [])
 
 
-def check_marker(
+def check_pointed(
     wrong: Complaints,
-    scenario: Scenario,
+    what: str,
+    pointers: list[dict[str, Any] | None],
+    chain: list[Frame],
     report: dict[str, Any],
-    role: str,
-    marker: str,
-    frames: list[dict[str, Any]],
+    sources: Sources,
     markers: Markers,
 ) -> None:
-    """The leaf of the user's frames stands at its marker, and is blamed or related."""
-    if not frames:
-        return  # said already
-    expected = markers.place(marker, scenario.marks)
-    wrong.equal(f"{role} stack: line of {frames[0].get('function')}", place(frames[0]), expected)
-    pointers = [report.get("blame")] if marker == "blame" else report.get("related") or []
-    pointed = [pointed_frame(report, pointer) for pointer in pointers if pointer]
-    wrong.expect(
-        any(place(frame) == expected for frame in pointed),
-        f"{marker}: points at {[place(frame) for frame in pointed]}, wanted {expected}",
-    )
-    wrong.expect(all(pointer and pointer.get("reason") for pointer in pointers), f"{marker}: without a reason")
+    """The leaf of a chain is what blame, or a related pointer, points at."""
+    if not chain:
+        return  # nothing of the user's is to be seen
+    wanted = markers.place(chain[0].label)
+    pointed = [sources.place(pointed_frame(report, pointer)) for pointer in pointers if pointer]
+    wrong.expect(wanted in pointed, f"{what}: points at {pointed}, wanted {wanted}")
+    wrong.expect(all(pointer and pointer.get("reason") for pointer in pointers), f"{what}: without a reason")
 
 
 def pointed_frame(report: dict[str, Any], pointer: dict[str, Any]) -> dict[str, Any]:
@@ -189,6 +159,9 @@ def check_text(wrong: Complaints, report: dict[str, Any], text: str) -> None:
     for stack in report["stacks"]:
         ends = stack.get("truncated", "")
         wrong.expect(not ends or f"ends here: {ends}" in flowing, f"the text does not show {ends!r}")
+        for frame in user_frames(stack):
+            line = f"{pathlib.Path(frame.get('file', '?')).name}:{frame.get('line')}"
+            wrong.expect(line in text, f"the text does not show the {stack['role']} frame {line}")
     if not report.get("blame"):
         return  # said already
     frame = pointed_frame(report, report["blame"])

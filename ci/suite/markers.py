@@ -1,27 +1,34 @@
-"""Where the faults stand: the marker comments in the sources of the record program.
+"""Where stacks pass: the marker comments in the sources of the record program.
 
-A marker names a role and the scenarios it is for, several roles parted by
-semicolons:   free(record); // blame: double_free; free: plain_program
-Expected lines come from here, so that an edit above moves them along.
+    free(record); // fault: release
+    return reserve(length); // at: record_new
+
+A label names one line; what a scenario expects of a frame is the label, so that
+an edit above moves its line along. `fault` instead of `at` says that some scenario
+is to blame that line.
 """
 
 import pathlib
 import re
+from collections.abc import Iterable
 
-SUFFIXES = {".c", ".h", ".go", ".rs", ".pyx"}
-MARKER = re.compile(r"(?://|#)\s*((?:blame|free|allocation):.*)$")
+SUFFIXES = {".c", ".h", ".go", ".rs", ".pyx", ".py"}
+MARKER = re.compile(r"(?://|#) (fault|at): (\w+)$")
+
+Place = tuple[str, int]
 
 
 class MarkerError(Exception):
-    """A marker is doubled, missing, or meant for no scenario."""
+    """A label is doubled, missing, or used by no scenario."""
 
 
 class Markers:
-    """The marked lines below a folder, by role and scenario."""
+    """The marked lines below a folder, by label."""
 
     def __init__(self, folder: pathlib.Path):
         self.folder = folder
-        self.places: dict[tuple[str, str], tuple[str, int]] = {}
+        self.places: dict[str, Place] = {}
+        self.faults: set[str] = set()
         for path in sorted(p for p in folder.rglob("*") if p.suffix in SUFFIXES and p.is_file()):
             for number, text in enumerate(path.read_text().splitlines(), start=1):
                 self._read_line(path, number, text)
@@ -32,26 +39,22 @@ class Markers:
         found = MARKER.search(text)
         if not found:
             return
-        for group in found.group(1).split(";"):
-            role, _, scenarios = group.partition(":")
-            for scenario in scenarios.split():
-                key = (role.strip(), scenario)
-                if key in self.places:
-                    raise MarkerError(f"{path}:{number}: {role.strip()} of {scenario} is marked a second time")
-                self.places[key] = (str(path.relative_to(self.folder)), number)
+        kind, label = found.groups()
+        if label in self.places:
+            raise MarkerError(f"{path}:{number}: {label} is marked a second time")
+        self.places[label] = (str(path.relative_to(self.folder)), number)
+        if kind == "fault":
+            self.faults.add(label)
 
-    def place(self, role: str, scenario: str) -> tuple[str, int]:
-        """File (relative to the folder) and line of a marker that must be there."""
-        if (role, scenario) not in self.places:
-            raise MarkerError(f"{scenario}: no line below {self.folder} is marked '{role}: {scenario}'")
-        return self.places[role, scenario]
+    def place(self, label: str) -> Place:
+        """File (relative to the folder) and line of a label that must be there."""
+        if label not in self.places:
+            raise MarkerError(f"no line below {self.folder} is marked with {label!r}")
+        return self.places[label]
 
-    def roles(self, scenario: str) -> set[str]:
-        """The roles that are marked for a scenario."""
-        return {role for role, name in self.places if name == scenario}
-
-    def check_all_meant(self, scenarios: set[str]) -> None:
-        """Fails on a marker that no scenario reads."""
-        stray = sorted({name for _, name in self.places} - scenarios)
-        if stray:
+    def check_all_meant(self, used: Iterable[str], blamed: Iterable[str]) -> None:
+        """Fails on a label that no scenario reads, and on a fault that none blames."""
+        if stray := sorted(set(self.places) - set(used)):
             raise MarkerError(f"markers for no scenario: {', '.join(stray)}")
+        if spared := sorted(self.faults - set(blamed)):
+            raise MarkerError(f"marked as faults, blamed by no scenario: {', '.join(spared)}")

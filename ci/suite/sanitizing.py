@@ -1,6 +1,7 @@
 """Runs one command under `ffikit sanitize`, as a user would, and reads its answer."""
 
 import dataclasses
+import functools
 import json
 import os
 import pathlib
@@ -10,10 +11,17 @@ import subprocess
 import tempfile
 from typing import Any
 
+from chains import Sources
+
 SUITE = pathlib.Path(__file__).resolve().parent
 REPOSITORY = SUITE.parent.parent
 FAULTS = SUITE / "faults"
 OUT = REPOSITORY / "build/suite"
+
+# The script's name in all runs of this process, and in no other's: what looks
+# familiar cannot be matched, yet fingerprints, which have file names in them,
+# can be compared between runs.
+SCRIPT = f"program_{secrets.token_hex(6)}.py"
 
 # A watchdog against hangs, far above what any run takes.
 TIMEOUT_SECONDS = 300
@@ -31,6 +39,9 @@ class Run:
     stdout: str
     stderr: str
     document: dict[str, Any]
+    sources: Sources
+    # The companion was there: stacks are whole.
+    companion: bool = True
 
     @property
     def reports(self) -> list[dict[str, Any]]:
@@ -43,6 +54,13 @@ def ffikit() -> str:
     if not shutil.which(command):
         raise SuiteError(f"{command} is missing: run make build")
     return command
+
+
+@functools.cache
+def knows_companion() -> bool:
+    """Whether the command that is tested has the companion."""
+    answer = subprocess.run([ffikit(), "sanitize", "--help"], capture_output=True, text=True)
+    return "--no-companion" in answer.stdout + answer.stderr
 
 
 def python() -> str:
@@ -75,12 +93,15 @@ def sanitize(
     command: list[str],
     source_root: pathlib.Path = FAULTS,
     lib: pathlib.Path = OUT / "lib",
-    keep_json: pathlib.Path | None = None,
+    script: str = "",
+    companion: bool = True,
 ) -> Run:
     """Runs a command under the sanitizers; the JSON is read from the file that -o names."""
+    companion = companion and knows_companion()
     with tempfile.TemporaryDirectory(prefix="ffikit-suite-") as scratch:
-        output = keep_json or pathlib.Path(scratch) / "report.json"
-        words = [ffikit(), "sanitize", "-o", str(output), "--source-root", str(source_root), "--", *command]
+        output = pathlib.Path(scratch) / "report.json"
+        words = [ffikit(), "sanitize", "-o", str(output), "--source-root", str(source_root)]
+        words += [*(["--no-companion"] if knows_companion() and not companion else []), "--", *command]
         done = subprocess.run(
             words,
             env=environment(lib),
@@ -97,7 +118,7 @@ def sanitize(
             raise SuiteError(
                 f"{' '.join(words)}: exit {done.returncode}, no JSON in {output}: {error}\n{done.stdout}{done.stderr}"
             ) from error
-        return Run(done.returncode, done.stdout, done.stderr, document)
+        return Run(done.returncode, done.stdout, done.stderr, document, Sources(source_root, script), companion)
 
 
 def tell_story(
@@ -105,16 +126,13 @@ def tell_story(
     canary: bool = False,
     source_root: pathlib.Path = FAULTS,
     lib: pathlib.Path = OUT / "lib",
-    keep_json: pathlib.Path | None = None,
     interpreter: str | None = None,
     options: tuple[str, ...] = (),
+    companion: bool = True,
 ) -> Run:
-    """Runs a story of keeper.py, which bears another name each time.
-
-    No expectation can thus hold because a path happened to look familiar.
-    """
+    """Runs a story of a copy of keeper.py that bears another name, in another folder each time."""
     with tempfile.TemporaryDirectory(prefix="ffikit-suite-") as folder:
-        script = pathlib.Path(folder) / f"program_{secrets.token_hex(6)}.py"
+        script = pathlib.Path(folder) / SCRIPT
         shutil.copyfile(source_root / "python/keeper.py", script)
         command = [interpreter or python(), *options, str(script), story, *(["canary"] if canary else [])]
-        return sanitize(command, source_root, lib, keep_json)
+        return sanitize(command, source_root, lib, str(script), companion)

@@ -9,7 +9,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from checks import check, pointed_frame, user_frames
+from chains import user_frames
+from checks import check, pointed_frame
 from markers import Markers
 from sanitizing import FAULTS, REPOSITORY, SUITE, Run, SuiteError, python, sanitize, tell_story
 from scenarios import SCENARIOS
@@ -84,8 +85,8 @@ def copy_faults(folder: pathlib.Path) -> pathlib.Path:
 def insert_line_above(faults: pathlib.Path) -> None:
     """One more comment line at the top of every source file."""
     for path in faults.rglob("*"):
-        if path.suffix in {".c", ".h", ".go", ".rs", ".pyx"}:
-            comment = "# one more line\n" if path.suffix == ".pyx" else "// one more line\n"
+        if path.suffix in {".c", ".h", ".go", ".rs", ".pyx", ".py"}:
+            comment = "# one more line\n" if path.suffix.startswith(".py") else "// one more line\n"
             path.write_text(comment + path.read_text())
 
 
@@ -123,26 +124,23 @@ def plain_program(folder: pathlib.Path, answers: dict[str, list[Run]]) -> Iterat
     if "plain_program" not in answers:
         return
     before = only_report(answers["plain_program"][0])
-    inlined = {"-O1": inlined_frames(before, FAULTS)}
+    inlined = {"-O1": inlined_frames(before)}
     for level in ("-O1 -fno-inline", "-O2"):
         started = time.monotonic()
         out = folder / level.replace(" ", "")
         build(FAULTS, out, "--only", "c", f"--optimize={level}")
         after = only_report(sanitize([str(out / "replay")]))
-        inlined[level] = inlined_frames(after, FAULTS)
+        inlined[level] = inlined_frames(after)
         wrong = same_fingerprint(before, after)
         yield f"optimized: {level}", "inlining is all that differs", wrong, time.monotonic() - started
     wrong = [] if len(set(inlined.values())) > 1 else [f"the levels inline alike, nothing was compared: {inlined}"]
     yield "optimized: levels", "they do inline differently", wrong, 0.0
 
 
-def inlined_frames(report: dict[str, Any], source_root: pathlib.Path) -> tuple[str, ...]:
+def inlined_frames(report: dict[str, Any]) -> tuple[str, ...]:
     """Names of the user's inlined frames in all stacks."""
     return tuple(
-        frame.get("function", "?")
-        for stack in report["stacks"]
-        for frame in user_frames(stack, source_root)
-        if frame.get("inlined")
+        frame.get("function", "?") for stack in report["stacks"] for frame in user_frames(stack) if frame.get("inlined")
     )
 
 

@@ -9,31 +9,31 @@
 #include <string.h>
 
 static int last_byte(const uint8_t *bytes, size_t length) {
-  return bytes[length - 1]; // blame: plain_program
+  return bytes[length - 1]; // fault: last_byte
 }
 
 static int replay(size_t length) {
-  store_record *record = store_record_new(length);
+  store_record *record = store_record_new(length); // at: replay_new
   const uint8_t *payload = store_record_payload(record);
-  store_record_release(record);
-  return last_byte(payload, length);
+  store_record_release(record); // at: replay_release
+  return last_byte(payload, length); // at: replay_last
 }
 
 static void *release_later(void *record) {
-  store_record_release(record);
+  store_record_release(record); // at: release_later
   return NULL;
 }
 
 /* A second thread frees the record that the first reads. */
 static int replay_in_thread(size_t length) {
-  store_record *record = store_record_new(length);
+  store_record *record = store_record_new(length); // at: thread_new
   const uint8_t *payload = store_record_payload(record);
   pthread_t thread;
-  if (pthread_create(&thread, NULL, release_later, record) != 0) {
+  if (pthread_create(&thread, NULL, release_later, record) != 0) { // at: thread_start
     return 1;
   }
   pthread_join(thread, NULL);
-  return last_byte(payload, length);
+  return last_byte(payload, length); // at: thread_last
 }
 
 /* Reads behind a header that lies on the stack. */
@@ -54,13 +54,13 @@ int main(int argc, char **argv) {
   const char *mode = argc > 1 ? argv[1] : "";
   int last;
   if (strcmp(mode, "thread") == 0) {
-    last = replay_in_thread(32);
+    last = replay_in_thread(32); // at: main_thread
   } else if (strcmp(mode, "stack") == 0) {
     last = replay_on_stack(sizeof(uint8_t[16]) + (size_t)argc - 1);
   } else if (strcmp(mode, "journal") == 0) {
     last = replay_journal(100);
   } else {
-    last = replay(32);
+    last = replay(32); // at: main_replay
   }
   printf("replay: %d\n", last);
   return 0;

@@ -23,10 +23,16 @@ store_record *store_record_new(size_t length);
 void store_record_release(store_record *record);
 uint8_t *store_record_payload(store_record *record);
 
+/* Gives memory back that the caller believes to be of malloc. */
+void store_fields_discard(uint8_t *fields);
+
 uint32_t store_checksum(const uint8_t *bytes, size_t length);
 
 void store_set_handler(store_handler handler);
 int store_route(store_record *record);
+
+/* Visits records in order, and sums up what the visitor returned. */
+int store_each(store_record *const *records, size_t count, store_handler visit);
 
 void store_journal_note(size_t length);
 

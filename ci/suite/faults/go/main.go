@@ -8,7 +8,7 @@ package main
 #include "store.h"
 
 static int add_lengths(int a, int b) {
-  return a + b; // blame: overflow_in_preamble
+  return a + b; // fault: add_lengths
 }
 */
 import "C"
@@ -24,12 +24,12 @@ type window[T any] struct{ units []T }
 
 //go:noinline
 func (w *window[T]) at(index int) T {
-	return w.units[index] // blame: slice_overrun pyo3_use_after_free
+	return w.units[index] // fault: at
 }
 
 // firstByte is small enough to be inlined.
 func firstByte(payload []byte) byte {
-	return payload[0] // blame: use_after_free
+	return payload[0] // fault: first_byte
 }
 
 func payloadOf(record *C.store_record, length C.size_t) []byte {
@@ -39,45 +39,45 @@ func payloadOf(record *C.store_record, length C.size_t) []byte {
 //export ServiceDeliver
 func ServiceDeliver(record *C.store_record, length C.size_t) C.int {
 	payload := payloadOf(record, length)
-	C.store_route(record)
+	C.store_route(record) // at: deliver_route
 	// A handler that took the record over owns it now.
-	return C.int(firstByte(payload))
+	return C.int(firstByte(payload)) // at: deliver_first
 }
 
 //export ServicePeek
 func ServicePeek(record *C.store_record, claimed, index C.size_t) C.int {
 	w := &window[byte]{payloadOf(record, claimed)}
-	read := func(i int) byte { return w.at(i) }
-	return C.int(read(int(index)))
+	read := func(i int) byte { return w.at(i) } // at: peek_closure
+	return C.int(read(int(index))) // at: peek
 }
 
 //export ServiceChecksum
 func ServiceChecksum(bytes *C.uint8_t, length C.size_t) C.uint32_t {
-	return checksum(bytes, length)
+	return checksum(bytes, length) // at: service_checksum
 }
 
 //go:noinline
 func checksum(bytes *C.uint8_t, length C.size_t) C.uint32_t {
-	return C.store_checksum(bytes, length)
+	return C.store_checksum(bytes, length) // at: go_checksum
 }
 
 //export ServiceJournal
-func ServiceJournal(length C.size_t) { journal(length) }
+func ServiceJournal(length C.size_t) { journal(length) } // at: service_journal
 
 //go:noinline
-func journal(length C.size_t) { C.store_journal_note(length) }
+func journal(length C.size_t) { C.store_journal_note(length) } // at: go_journal
 
 //export ServiceTally
-func ServiceTally(a, b C.int) C.int { return C.add_lengths(a, b) }
+func ServiceTally(a, b C.int) C.int { return C.add_lengths(a, b) } // at: tally
 
 //export ServiceHeadLength
-func ServiceHeadLength(queue *C.store_queue) C.size_t { return headLength(queue) }
+func ServiceHeadLength(queue *C.store_queue) C.size_t { return headLength(queue) } // at: service_head
 
 //go:noinline
-func headLength(queue *C.store_queue) C.size_t { return C.store_head_length(queue) }
+func headLength(queue *C.store_queue) C.size_t { return C.store_head_length(queue) } // at: go_head
 
 //export ServiceTotalLength
-func ServiceTotalLength(queue *C.store_queue) C.size_t { return C.store_total_length(queue) }
+func ServiceTotalLength(queue *C.store_queue) C.size_t { return C.store_total_length(queue) } // at: go_total
 
 // backlog holds C records that nothing but Go memory points to.
 var backlog []*pending

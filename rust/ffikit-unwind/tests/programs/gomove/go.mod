@@ -1,0 +1,3 @@
+module gomove
+
+go 1.21

@@ -26,7 +26,8 @@ impl Frame {
 
     /// A function that was interrupted at this very instruction.
     pub const fn interrupted(abs_addr: u64) -> Frame {
-        Frame(abs_addr | IS_EXACT)
+        // A program may jump anywhere; what is no address must not pass for a Python frame.
+        Frame(abs_addr & !IS_PYTHON | IS_EXACT)
     }
 
     /// A Python frame, by the address of its `_PyInterpreterFrame`.
@@ -158,8 +159,12 @@ pub unsafe fn walk(from: &Registers, bounds: StackBounds, frames: &mut [Frame]) 
     Walk { len: walker.len, end }
 }
 
-fn evaluate_at(expression: cfi::Slice<'_>, cfa: u64, registers: &Registers) -> Result<u64, End> {
-    cfi::evaluate(expression, Some(cfa), |number| registers.get(number)).ok_or(End::Unreadable)
+fn evaluate(
+    expression: cfi::Slice<'_>,
+    initial: Option<u64>,
+    register: impl Fn(u16) -> Option<u64>,
+) -> Result<u64, End> {
+    cfi::evaluate(expression, initial, register).ok_or(End::Unreadable)
 }
 
 struct Walker<'f> {
@@ -176,6 +181,9 @@ struct Walker<'f> {
     /// Where the next run of Python frames belongs; see [`python::Frames::entry`].
     python_entry: u64,
     needs_all_registers: bool,
+    /// Where the kernel left the registers of the frame that was interrupted: those that calls do not
+    /// preserve still count there. 0: this frame made a call.
+    context: u64,
 }
 
 impl<'f> Walker<'f> {
@@ -194,6 +202,7 @@ impl<'f> Walker<'f> {
             python,
             python_entry,
             needs_all_registers: false,
+            context: 0,
         };
         walker.enter_stack();
         walker
@@ -407,36 +416,52 @@ impl<'f> Walker<'f> {
             .checked_sub(1)
             .is_some_and(|last| self.frames[last].bits() & IS_EXACT != 0);
         if end != End::UnknownCode || !was_interrupted {
+            self.mask_last();
             return Err(end);
         }
         let caller = self.load(self.at.sp).ok_or(end)?;
         rule(caller, self.generation).map_err(|_| end)?;
+        self.context = 0;
         self.at.pc = caller;
         self.at.sp += 8;
         self.push(Frame::return_address(caller))
     }
 
+    /// A damaged stack may hold anything: what is no address must not pass for a frame of another kind.
+    #[cold]
+    fn mask_last(&mut self) {
+        if let Some(last) = self.len.checked_sub(1) {
+            if self.at.pc & (IS_PYTHON | IS_EXACT) != 0 && self.frames[last].bits() == self.at.pc {
+                self.frames[last] = Frame(self.at.pc & !(IS_PYTHON | IS_EXACT));
+            }
+        }
+    }
+
     /// From a signal trampoline to what the signal interrupted. Gives the key to go on with.
     fn leave_signal(&mut self) -> Result<u64, End> {
-        self.at = Registers::interrupted(self.at.sp, |at| self.load(at)).ok_or(End::Unreadable)?;
+        let context = self.at.sp;
+        self.at = Registers::interrupted(context, |at| self.load(at)).ok_or(End::Unreadable)?;
+        self.context = context;
         self.push(Frame::interrupted(self.at.pc))?;
         self.enter_stack();
-        Ok(self.at.pc.wrapping_add(1))
+        Ok(self.at.pc.wrapping_add(1).max(1))
     }
 
     /// Steps by whatever the tables say, with all registers that calls preserve.
     fn step_with_all_registers(&mut self, key: u64) -> Result<(), End> {
         let before = self.at;
+        let context = core::mem::take(&mut self.context);
         let module = Module::find(key - 1).ok_or(End::UnknownCode)?;
-        let (cfa, after) = cfi::with_row(&module, key - 1, |row| {
-            let register = |number| before.get(number);
+        let after = cfi::with_row(&module, key - 1, |row| {
+            let register = |number| match before.get(number) {
+                None if context != 0 => Registers::interrupted_scratch(context, number, |at| self.load(at)),
+                value => value,
+            };
             let cfa = match row.cfa()? {
                 Cfa::Register { number, offset } => {
                     register(number).ok_or(End::NoCfi)?.wrapping_add_signed(offset)
                 }
-                Cfa::Expression(expression) => {
-                    cfi::evaluate(expression, None, register).ok_or(End::Unreadable)?
-                }
+                Cfa::Expression(expression) => evaluate(expression, None, register)?,
             };
             let load = |at| self.load(at).ok_or(End::Unreadable);
             let value = |saved: Saved<'_>| {
@@ -445,8 +470,10 @@ impl<'f> Walker<'f> {
                     Saved::At(offset) => Some(load(cfa.wrapping_add_signed(offset))?),
                     Saved::Is(offset) => Some(cfa.wrapping_add_signed(offset)),
                     Saved::In(number) => register(number),
-                    Saved::AtExpression(expression) => Some(load(evaluate_at(expression, cfa, &before)?)?),
-                    Saved::IsExpression(expression) => Some(evaluate_at(expression, cfa, &before)?),
+                    Saved::AtExpression(expression) => {
+                        Some(load(evaluate(expression, Some(cfa), register)?)?)
+                    }
+                    Saved::IsExpression(expression) => Some(evaluate(expression, Some(cfa), register)?),
                 })
             };
             let mut after = before;
@@ -459,11 +486,15 @@ impl<'f> Walker<'f> {
                 Saved::Undefined => return Err(End::Complete),
                 saved => value(saved)?.ok_or(End::CorruptCfi)?,
             };
-            Ok((cfa, after))
+            // longjmp says where it goes to.
+            after.sp = value(row.saved(Registers::STACK_POINTER)?)?.unwrap_or(cfa);
+            Ok(after)
         })?;
-        self.leave_frame(cfa)?;
+        // The end of longjmp has left its frame already.
+        if context == 0 || after.sp != before.sp {
+            self.leave_frame(after.sp)?;
+        }
         self.at = after;
-        self.at.sp = cfa;
         Ok(())
     }
 

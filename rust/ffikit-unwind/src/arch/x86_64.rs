@@ -104,6 +104,8 @@ impl Registers {
         }
     }
 
+    pub(crate) const STACK_POINTER: u16 = dwarf::RSP;
+
     /// DWARF numbers of the registers that a call preserves, the stack pointer aside.
     pub(crate) const PRESERVED: [u16; 6] = [dwarf::RBP, dwarf::RBX, 12, 13, 14, 15];
 
@@ -125,6 +127,26 @@ impl Registers {
             ],
         })
     }
+
+    /// A register that calls do not preserve, by DWARF number, of what a signal interrupted; `sp` and `load`
+    /// as for [`Registers::interrupted`].
+    pub(crate) fn interrupted_scratch(
+        sp: u64,
+        number: u16,
+        load: impl Fn(u64) -> Option<u64>,
+    ) -> Option<u64> {
+        // DWARF counts rax, rdx, rcx, rbx, rsi, rdi, rbp, rsp, r8 …; struct sigcontext as said above.
+        let index = match number {
+            0 => 13,
+            1 => 12,
+            2 => 14,
+            4 => 9,
+            5 => 8,
+            8..=11 => number as u64 - 8,
+            _ => return None,
+        };
+        load(sp.checked_add(40 + 8 * index)?)
+    }
 }
 
 /// Whether the code at `pc` is a signal trampoline: `mov $15, %rax; syscall`, with
@@ -134,6 +156,14 @@ pub(crate) fn is_signal_trampoline(pc: u64) -> bool {
     crate::memory::copy(pc, &mut code)
         && (code == [0x48, 0xc7, 0xc0, 15, 0, 0, 0, 0x0f, 0x05]
             || code[..7] == [0xb8, 15, 0, 0, 0, 0x0f, 0x05])
+}
+
+/// Whether the rule for `key` is that of a signal trampoline: a handler returns to it, or (one byte more)
+/// another signal interrupted it at one of its two instructions. The stack pointer is at the context in all of them.
+fn is_in_signal_trampoline(key: u64) -> bool {
+    [0, 1, 6, 8]
+        .iter()
+        .any(|&into| is_signal_trampoline(key.wrapping_sub(into)))
 }
 
 /// What a [`Rule`] says to do.
@@ -259,7 +289,7 @@ impl Rule {
     pub(crate) fn pack(row: &Row<'_>, pc: u64) -> Result<Rule, End> {
         match row.return_address()? {
             Saved::Undefined => return Ok(Rule::new(2, pc)),
-            _ if row.is_signal_frame && is_signal_trampoline(pc) => return Ok(Rule::new(5, pc)),
+            _ if row.is_signal_frame && is_in_signal_trampoline(pc) => return Ok(Rule::new(5, pc)),
             Saved::At(-8) => {}
             _ => return Ok(Rule::new(3, pc)),
         }

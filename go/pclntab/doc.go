@@ -42,10 +42,12 @@ const (
 	maxTexts        = 1 << 16
 	maxKeptBytes    = 16 << 20
 
-	// Opening may read this many bytes in search of the table, and look closer
-	// at this many places that seem to be its start.
-	maxSearchBytes = 4 << 30
-	maxCandidates  = 16
+	// Opening may read this many bytes in search of the table. A place that
+	// may be its start costs as many as can be read in the time.
+	maxSearchBytes = 2 << 30
+	costOfLooking  = 1 << 10
+	costOfSkipping = 1 << 6
+	maxPlaces      = 16
 
 	// What a Resolve call may return: frames, and bytes of names and paths.
 	freeFrames    = 1 << 16

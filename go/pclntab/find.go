@@ -50,9 +50,8 @@ type header struct {
 
 // search finds the table of an image, within a budget of bytes read.
 type search struct {
-	image      *Image
-	left       int64
-	candidates int
+	image *Image
+	left  int64
 	// refusal says why what seemed to be a table was not taken.
 	refusal error
 }
@@ -99,7 +98,7 @@ func (s *search) run() (*Table, error) {
 		}
 	}
 	var table *Table
-	err := s.scan(s.magic(magicGo120), func(addr uint64) (bool, error) {
+	err := s.scanForHeader(magicGo120, func(addr uint64) (bool, error) {
 		var err error
 		table, err = s.try(addr)
 		return table != nil, err
@@ -108,7 +107,7 @@ func (s *search) run() (*Table, error) {
 		return table, err
 	}
 	for _, magic := range []uint32{magicGo118, magicGo116, magicGo12} {
-		err := s.scan(s.magic(magic), func(addr uint64) (bool, error) {
+		err := s.scanForHeader(magic, func(addr uint64) (bool, error) {
 			if s.seemsOld(addr) {
 				s.refusal = s.image.errorAt(addr, ErrVersion, "magic 0x%x", magic)
 			}
@@ -121,29 +120,31 @@ func (s *search) run() (*Table, error) {
 	return nil, nil
 }
 
-// magic is what a table starts with.
-func (s *search) magic(magic uint32) []byte {
-	pattern := make([]byte, 6)
-	s.image.Order.PutUint32(pattern, magic)
-	return pattern
-}
-
-// scan visits the aligned addresses where pattern lies until visit returns true
-// or an error. Code comes last: linkers that do not separate it put read-only
-// data beside it.
-func (s *search) scan(pattern []byte, visit func(addr uint64) (bool, error)) error {
-	for _, executable := range []bool{false, true} {
-		for i := range s.image.Segments {
-			segment := &s.image.Segments[i]
-			if segment.Executable != executable || segment.Contents == nil {
-				continue
-			}
-			if stop, err := s.scanSegment(segment, pattern, visit); stop || err != nil {
-				return err
-			}
+// scan visits the aligned addresses in wanted segments where pattern lies until
+// visit returns true or an error.
+func (s *search) scan(pattern []byte, wanted func(*Segment) bool, visit func(addr uint64) (bool, error)) (stop bool, err error) {
+	for i := range s.image.Segments {
+		segment := &s.image.Segments[i]
+		if segment.Contents == nil || !wanted(segment) {
+			continue
+		}
+		if stop, err := s.scanSegment(segment, pattern, visit); stop || err != nil {
+			return stop, err
 		}
 	}
-	return nil
+	return false, nil
+}
+
+// scanForHeader looks for a magic. Code comes last: linkers that do not
+// separate it put read-only data beside it.
+func (s *search) scanForHeader(magic uint32, visit func(addr uint64) (bool, error)) error {
+	pattern := make([]byte, 6)
+	s.image.Order.PutUint32(pattern, magic)
+	stop, err := s.scan(pattern, func(segment *Segment) bool { return !segment.Executable }, visit)
+	if !stop && err == nil {
+		_, err = s.scan(pattern, func(segment *Segment) bool { return segment.Executable }, visit)
+	}
+	return err
 }
 
 func (s *search) scanSegment(segment *Segment, pattern []byte, visit func(addr uint64) (bool, error)) (stop bool, err error) {
@@ -165,7 +166,11 @@ func (s *search) scanSegment(segment *Segment, pattern []byte, visit func(addr u
 			from += at + 1
 			addr := uint64(segment.VirtAddr) + start + uint64(from-1)
 			if addr%uint64(s.image.AddrSize) != 0 {
+				s.left -= costOfSkipping
 				continue
+			}
+			if s.left -= costOfLooking; s.left < 0 {
+				return true, errOverBudget
 			}
 			if stop, err := visit(addr); stop || err != nil {
 				return stop, err
@@ -215,11 +220,8 @@ func (s *search) try(addr uint64) (*Table, error) {
 	if h == nil {
 		return nil, nil
 	}
-	if s.candidates++; s.candidates > maxCandidates {
-		return nil, errOverBudget
-	}
 	var table *Table
-	places, err := s.pointersTo(addr)
+	places, err := s.modulesOf(h)
 	for _, place := range places {
 		if table, err = s.tryModule(h, place); table != nil || err != nil {
 			return table, err
@@ -252,33 +254,28 @@ func (s *search) readHeader(addr uint64) *header {
 	return h
 }
 
-// pointersTo lists a few places that hold the address addr once the image is
-// relocated.
-func (s *search) pointersTo(addr uint64) (places []uint64, err error) {
+// modulesOf lists a few places where the module data of a header may start:
+// relocations with its address, or the address itself followed by that of the
+// names, in segments that the runtime can write to.
+func (s *search) modulesOf(h *header) (places []uint64, err error) {
 	if s.image.relative != nil {
 		err = s.image.relative(func(place, value model.VirtAddr) bool {
-			if uint64(value) == addr {
+			if uint64(value) == h.addr {
 				places = append(places, uint64(place))
 			}
-			return len(places) < maxCandidates
+			return len(places) < maxPlaces
 		})
 	}
 	if len(places) > 0 || err != nil {
 		return places, err
 	}
-	pattern := make([]byte, s.image.AddrSize)
-	if s.image.AddrSize == 4 {
-		s.image.Order.PutUint32(pattern, uint32(addr))
-	} else {
-		s.image.Order.PutUint64(pattern, addr)
-	}
-	err = s.scan(pattern, func(place uint64) (bool, error) {
-		// What follows tells module data from other pointers: the next word
-		// points behind the header.
-		if data := s.raw(place, uint64(2*s.image.AddrSize)); data != nil && s.image.word(data[s.image.AddrSize:])-addr < 1<<12 {
-			places = append(places, place)
-		}
-		return len(places) >= maxCandidates, nil
+	size := s.image.AddrSize
+	pattern := make([]byte, 2*size)
+	s.image.putWord(pattern, h.addr)
+	s.image.putWord(pattern[size:], h.addr+h.names)
+	_, err = s.scan(pattern, func(segment *Segment) bool { return segment.Writable }, func(place uint64) (bool, error) {
+		places = append(places, place)
+		return len(places) >= maxPlaces, nil
 	})
 	return places, err
 }

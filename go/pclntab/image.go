@@ -119,6 +119,15 @@ func (image *Image) word(data []byte) uint64 {
 	return image.Order.Uint64(data)
 }
 
+// putWord is the opposite of word.
+func (image *Image) putWord(data []byte, value uint64) {
+	if image.AddrSize == 4 {
+		image.Order.PutUint32(data, uint32(value))
+		return
+	}
+	image.Order.PutUint64(data, value)
+}
+
 // words reads count words at addr, as they are once relocated; ok is false
 // where they reach out of their segment.
 func (image *Image) words(addr uint64, count int) (words []uint64, ok bool, err error) {

@@ -1,0 +1,143 @@
+package pclntab_test
+
+import (
+	"debug/elf"
+	"debug/gosym"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ffikit/ffikit/go/model"
+)
+
+// The first independent reference is the standard library's debug/gosym, which
+// reads the table of a file with symbols: functions, files and lines, without
+// inlined calls.
+
+func gosymTable(t testing.TB, path string) *gosym.Table {
+	t.Helper()
+	file, err := elf.Open(path)
+	require.NoError(t, err)
+	defer file.Close()
+	symbols, err := file.Symbols()
+	require.NoError(t, err)
+	at := map[string]elf.Symbol{}
+	for _, s := range symbols {
+		switch s.Name {
+		case "runtime.pclntab", "runtime.epclntab", "runtime.text":
+			at[s.Name] = s
+		}
+	}
+	start, end := at["runtime.pclntab"].Value, at["runtime.epclntab"].Value
+	require.Less(t, start, end)
+	data := make([]byte, end-start)
+	for _, p := range file.Progs {
+		if p.Type == elf.PT_LOAD && start >= p.Vaddr && end <= p.Vaddr+p.Filesz {
+			_, err := p.ReadAt(data, int64(start-p.Vaddr))
+			require.NoError(t, err)
+		}
+	}
+	table, err := gosym.NewTable(nil, gosym.NewLineTable(data, at["runtime.text"].Value))
+	require.NoError(t, err)
+	return table
+}
+
+// agreeWithGosym compares path, which may be stripped, with its twin.
+func agreeWithGosym(t *testing.T, path, twin string, step uint64) {
+	t.Helper()
+	theirs, ours := gosymTable(t, twin), open(t, path)
+	require.Equal(t, len(theirs.Funcs), ours.Len())
+	require.Greater(t, ours.Len(), 500)
+	for i := range theirs.Funcs {
+		want := &theirs.Funcs[i]
+		got, err := ours.At(i)
+		require.NoError(t, err)
+		require.Equal(t, []any{want.Name, want.Entry, want.End}, []any{got.Name, uint64(got.Start), uint64(got.End)})
+	}
+	ranges := ours.TextRanges()
+	require.Len(t, ranges, 1)
+	var addrs []model.VirtAddr
+	for addr := uint64(ranges[0].Start); addr < uint64(ranges[0].End); addr += step {
+		addrs = append(addrs, model.VirtAddr(addr))
+	}
+	frames, err := ours.Resolve(addrs)
+	require.NoError(t, err)
+	lines, chains, nameless := 0, 0, 0
+	for i, addr := range addrs {
+		file, line, function := theirs.PCToLine(uint64(addr))
+		if len(frames[i]) == 1 && frames[i][0].File == "" {
+			// A marker of the linker or C code, without a table of lines: gosym
+			// reads on at the start of all tables.
+			nameless++
+			require.Equal(t, function.Name, frames[i][0].Function, addr)
+			continue
+		}
+		if len(frames[i]) == 0 {
+			require.Truef(t, line <= 0, "%v is padding, and %s:%d to gosym", addr, file, line)
+			continue
+		}
+		lines++
+		chains += len(frames[i]) - 1
+		require.Equal(t, []any{function.Name, file, line},
+			[]any{frames[i][len(frames[i])-1].Function, frames[i][0].File, frames[i][0].Line}, addr)
+	}
+	t.Logf("%d functions, %d of %d addresses have lines, %d inlined frames, %d only a function", ours.Len(), lines, len(addrs), chains, nameless)
+	assert.Less(t, nameless, len(addrs)/200)
+	assert.Greater(t, lines, len(addrs)*8/10)
+	assert.Greater(t, chains, len(addrs)/10)
+}
+
+func TestEveryRelease(t *testing.T) {
+	for _, release := range releases {
+		t.Run(release, func(t *testing.T) {
+			for _, test := range []struct {
+				name  string
+				build func(testing.TB, string) string
+			}{{"exe", program}, {"pie", positionIndependent}, {"c-shared", library}} {
+				path := test.build(t, release)
+				t.Run(test.name, func(t *testing.T) { agreeWithGosym(t, path, path, 5) })
+				t.Run(test.name+" stripped", func(t *testing.T) {
+					bare := stripped(t, path)
+					file, err := elf.Open(bare)
+					require.NoError(t, err)
+					defer file.Close()
+					require.Nil(t, file.Section(".symtab"))
+					// What is linked externally has no section for its table
+					// before Go 1.26.
+					if test.name == "c-shared" && release != "local" {
+						require.Nil(t, file.Section(".gopclntab"))
+					}
+					agreeWithGosym(t, bare, path, 23)
+				})
+			}
+		})
+	}
+}
+
+// The linker's own way to strip lays out the code as it does without.
+func TestStrippedByTheLinker(t *testing.T) {
+	for _, test := range []struct{ kind, source, mode string }{
+		{"exe", "program", "exe"}, {"pie", "program", "pie"}, {"shared", "library", "c-shared"},
+	} {
+		t.Run(test.kind, func(t *testing.T) {
+			flags := []string{"-buildmode=" + test.mode}
+			twin := goBuild(t, "local", test.kind, test.source, withCgo, flags...)
+			path := goBuild(t, "local", test.kind+"-s-w", test.source, withCgo, append(flags, "-ldflags=-s -w")...)
+			agreeWithGosym(t, path, twin, 23)
+		})
+	}
+}
+
+// Other processors: addresses of 4 bytes, big-endian order, instructions of 2
+// and 4 bytes, and their own numbers for relocations.
+func TestOtherProcessors(t *testing.T) {
+	for _, test := range []struct{ processor, mode string }{
+		{"386", "exe"}, {"mips", "exe"}, {"s390x", "exe"}, {"arm64", "pie"},
+	} {
+		t.Run(test.processor, func(t *testing.T) {
+			path := goBuild(t, "local", test.processor, "program", []string{"GOARCH=" + test.processor}, "-buildmode="+test.mode)
+			agreeWithGosym(t, path, path, 4)
+		})
+	}
+}

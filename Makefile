@@ -39,7 +39,7 @@ need-build need-rust need-demo need-test need-bench need-fuzz need-lint need-abi
 # ---- build and show --------------------------------------------------------
 
 .PHONY: build
-build: command library capi ## bin/ffikit, and libffikit and libffikit_rs with their headers under build/
+build: command library capi agent ## bin/ffikit, and libffikit, libffikit_rs with their headers and the agent under build/
 
 .PHONY: command
 command: need-build ## bin/ffikit alone
@@ -53,6 +53,11 @@ library: need-build ## libffikit alone: build/lib, build/include
 .PHONY: capi
 capi: need-rust library ## libffikit_rs alone, Rust's own C ABI
 	scripts/build-capi
+
+# After libffikit_rs: they share Cargo's folder.
+.PHONY: agent
+agent: need-rust capi ## the library alone that `ffikit sanitize` preloads: build/lib/libffikit_agent.so
+	scripts/build-agent
 
 .PHONY: library-testing
 library-testing: need-build

@@ -1,4 +1,4 @@
-"""Builds the wheel: one libffikit, two extensions over it, and the command.
+"""Builds the wheel: one libffikit, two extensions over it, the command and its agent.
 
 What cannot be said in pyproject.toml: libffikit and the command are Go programs,
 built here with the same script as everywhere (scripts/build-lib), and the sdist
@@ -7,6 +7,7 @@ takes the Go and Rust sources along, with Go's dependencies vendored.
 Environment:
   FFIKIT_LIBRARY   a libffikit.so.0 to use instead of building one
   FFIKIT_COMMAND   a ffikit command (CGO-free) to use instead of building one
+  FFIKIT_AGENT     a libffikit_agent.so to use instead of building one
   FFIKIT_GO        the go command (default: go)
   FFIKIT_TESTING   set by scripts/test-python only: compiles in what tests need of
                    a libffikit that was built with build-lib --testing
@@ -30,6 +31,7 @@ BUNDLED = HERE / "_src"  # exists in an sdist only
 ROOT = BUNDLED if BUNDLED.is_dir() else HERE.parent
 HEADERS = ROOT / "go/cmd/libffikit/include"
 SONAME = "libffikit.so.0"
+AGENT = "bin/libffikit_agent.so"
 LIMITED_API = "0x030B0000"  # 3.11: the first whose limited API has Py_buffer
 TESTING = bool(os.environ.get("FFIKIT_TESTING"))
 
@@ -102,6 +104,20 @@ def build_command(target: Path, version: str) -> None:
     target.chmod(0o755)
 
 
+def build_agent(target: Path, out: Path) -> None:
+    """Puts the library that `ffikit sanitize` preloads at target: beside the command, which looks there."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    prebuilt = os.environ.get("FFIKIT_AGENT")
+    if prebuilt:
+        shutil.copy2(prebuilt, target)
+        return
+    environment = dict(os.environ)
+    environment.setdefault("CARGO_TARGET_DIR", str(out))
+    subprocess.run(
+        ["bash", str(ROOT / "scripts/build-agent"), str(target.parent)], env=environment, check=True
+    )
+
+
 def rust_flags() -> str:
     """Cargo's flags, with no path of this machine left in what is built."""
     home = os.environ.get("CARGO_HOME") or str(Path.home() / ".cargo")
@@ -134,6 +150,7 @@ class build_ext(_build_ext):
         package.mkdir(parents=True, exist_ok=True)
         shutil.copy2(library / SONAME, package / SONAME)
         build_command(package / "bin/ffikit", self.distribution.get_version())
+        build_agent(package / AGENT, Path(self.build_temp).resolve() / "agent")
         for extension in self.extensions:
             extension.library_dirs.append(str(library))
         # For ffikit-sys/build.rs, which else looks for or builds its own.
@@ -153,20 +170,21 @@ class build_ext(_build_ext):
 
     def get_outputs(self):
         package = Path(self.build_lib) / "ffikit"
-        return [*super().get_outputs(), str(package / SONAME), str(package / "bin/ffikit")]
+        return [*super().get_outputs(), str(package / SONAME), str(package / "bin/ffikit"), str(package / AGENT)]
 
 
 class sdist(_sdist):
     """Adds the sources of the Go and Rust parts, and the licences of what they link."""
 
-    CRATES = ("ffikit-sys", "ffikit", "ffikit-python")
+    CRATES = ("ffikit-sys", "ffikit", "ffikit-python", "ffikit-unwind", "ffikit-agent")
 
     def make_release_tree(self, base_dir, files):
         super().make_release_tree(base_dir, files)
         bundled = Path(base_dir) / "_src"
         shutil.copytree(ROOT / "go", bundled / "go", ignore=GO_IGNORED)
         (bundled / "scripts").mkdir()
-        shutil.copy2(ROOT / "scripts/build-lib", bundled / "scripts/build-lib")
+        for script in ("build-lib", "build-agent"):
+            shutil.copy2(ROOT / "scripts" / script, bundled / "scripts" / script)
         if (ROOT / "go/vendor").is_dir():  # an sdist of an sdist
             shutil.copytree(ROOT / "go/vendor", bundled / "go/vendor")
         else:

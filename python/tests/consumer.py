@@ -160,6 +160,19 @@ def the_command_runs() -> None:
     assert "consumer.c:41" in found.stdout, found.stdout
 
 
+def the_agent_lies_beside_the_command_and_is_silent_elsewhere() -> None:
+    import ffikit
+
+    agent = Path(ffikit.__file__).parent / "bin/libffikit_agent.so"
+    environment = dict(os.environ, LD_PRELOAD=str(agent), FFIKIT_COMPANION=str(WORK / "stacks"))
+    # The loader names what it cannot preload on standard error.
+    said = subprocess.run(
+        [sys.executable, "-c", "print('ran')"], env=environment, check=True, capture_output=True, text=True
+    )
+    assert (said.stdout, said.stderr) == ("ran\n", ""), said
+    assert not list(WORK.glob("stacks.*"))
+
+
 def types_and_licences_are_there() -> None:
     names = {str(file) for file in importlib.metadata.files("ffikit") or ()}
     assert {"ffikit/py.typed", "ffikit/_core.pyi", "ffikit/_rs.pyi", "ffikit/libffikit.so.0"} <= names
@@ -179,6 +192,7 @@ CHECKS: tuple[Callable[[], None], ...] = (
     a_forked_child_is_told,
     a_foreign_libffikit_on_the_path_does_not_win,
     the_command_runs,
+    the_agent_lies_beside_the_command_and_is_silent_elsewhere,
     types_and_licences_are_there,
 )
 

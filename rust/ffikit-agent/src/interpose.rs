@@ -80,7 +80,7 @@ pub unsafe extern "C" fn __sanitizer_report_error_summary(summary: *const c_char
     if start::is_active() && !summary.is_null() {
         // SAFETY: a C string.
         let summary = unsafe { core::ffi::CStr::from_ptr(summary) }.to_bytes();
-        if crate::log::find(summary, b"LeakSanitizer").is_some() {
+        if crate::log::find(summary, b" leaked in ").is_some() {
             guarded(report::leaks);
         }
     }

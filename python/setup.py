@@ -170,7 +170,8 @@ class build_ext(_build_ext):
 
     def get_outputs(self):
         package = Path(self.build_lib) / "ffikit"
-        return [*super().get_outputs(), str(package / SONAME), str(package / "bin/ffikit"), str(package / AGENT)]
+        products = (SONAME, "bin/ffikit", AGENT)
+        return [*super().get_outputs(), *(str(package / product) for product in products)]
 
 
 class sdist(_sdist):

@@ -2,21 +2,24 @@ package sanitizer
 
 import (
 	"os"
+	"slices"
 	"strings"
 )
 
 // Options of the sanitizers. What a user has set in the environment comes
 // after defaults, and so wins; what ffikit needs to read the logs comes last.
 const (
-	// asanDefaults: the slow unwinder uses CFI and so gets through frames
-	// without frame pointers; with handle_segv=1 the runtime reports faults,
-	// and allow_user_segv_handler=1 lets Go install its handler over it, which
+	// unwindDefaults are for a run without the companion: the slow unwinder
+	// uses CFI and so gets through frames without frame pointers.
+	unwindDefaults = "fast_unwind_on_malloc=0:malloc_context_size=40"
+	// asanDefaults: with handle_segv=1 the runtime reports faults, and
+	// allow_user_segv_handler=1 lets Go install its handler over it, which
 	// passes on the faults that did not happen in Go code.
 	//
 	// exitcode=0 keeps leaks from changing the command's own status: which of
 	// them count is decided later, when they have names to match suppressions
 	// by. What ends the process is then told by a signal, abort_on_error.
-	asanDefaults = "fast_unwind_on_malloc=0:malloc_context_size=40:detect_stack_use_after_return=1:" +
+	asanDefaults = "detect_stack_use_after_return=1:" +
 		"alloc_dealloc_mismatch=1:handle_segv=1:allow_user_segv_handler=1:exitcode=0:abort_on_error=1"
 	ubsanDefaults = "print_stacktrace=1:report_error_type=1"
 	lsanDefaults  = "print_suppressions=0"
@@ -25,29 +28,37 @@ const (
 
 // environment gives the environment of the command: base with the sanitizers'
 // options, the runtime preloaded, and Python's allocator set to malloc so that
-// the sanitizer sees each object.
-func (c *Command) environment(base []string, preload, logPath string) []string {
+// the sanitizer sees each object. logs and evidence are path prefixes, to which
+// the processes' numbers are added.
+func (c *Command) environment(base []string, runtime, logs, evidence string) []string {
 	env := newEnvironment(base)
-	last := needed + ":log_path=" + quote(logPath)
+	last := needed + ":log_path=" + quote(logs)
+	unwind, objects := unwindDefaults, ""
+	preload := []string{c.Companion, runtime, env.get("LD_PRELOAD")} // in this order, and before all other libraries
+	env.remove(evidenceEnv)
+	if c.Companion != "" {
+		unwind, objects = companionDefaults, "report_objects=1"
+		env.set(evidenceEnv, evidence)
+	}
 
 	leaks := "detect_leaks=1"
 	if c.NoLeaks {
 		leaks = "detect_leaks=0"
 	}
-	env.set("ASAN_OPTIONS", join(asanDefaults, leaks, env.get("ASAN_OPTIONS"), last))
+	env.set("ASAN_OPTIONS", join(unwind, asanDefaults, leaks, env.get("ASAN_OPTIONS"), last))
 	env.set("UBSAN_OPTIONS", join(ubsanDefaults, env.get("UBSAN_OPTIONS"), last))
-	env.set("LSAN_OPTIONS", join(lsanDefaults, env.get("LSAN_OPTIONS")))
+	env.set("LSAN_OPTIONS", join(lsanDefaults, env.get("LSAN_OPTIONS"), objects))
 	if env.get("PYTHONMALLOC") == "" {
 		env.set("PYTHONMALLOC", "malloc")
 	}
-	if preload != "" {
-		// The runtime must come before every other library.
-		env.set("LD_PRELOAD", strings.TrimSuffix(preload+":"+env.get("LD_PRELOAD"), ":"))
+	if list := join(preload...); list != "" {
+		env.set("LD_PRELOAD", list)
 	}
 	return env.list()
 }
 
-// join puts non-empty sanitizer option lists behind each other.
+// join puts non-empty lists, of sanitizer options or of libraries, behind each
+// other.
 func join(lists ...string) string {
 	var kept []string
 	for _, list := range lists {
@@ -74,27 +85,7 @@ func quote(value string) string {
 // options, such as LSAN_OPTIONS; "" where there is none. LeakSanitizer itself
 // can match no functions here, so ffikit does it.
 func LeakSuppressions(options string) string {
-	value := ""
-	for rest := options; rest != ""; {
-		rest = strings.TrimLeft(rest, " ,:\n\t\r")
-		name, after, ok := strings.Cut(rest, "=")
-		if !ok {
-			break
-		}
-		end := strings.IndexAny(after, " ,:\n\t\r")
-		if after != "" && (after[0] == '"' || after[0] == '\'') {
-			quoted := after[:1]
-			after = after[1:]
-			end = strings.Index(after, quoted)
-		}
-		if end < 0 {
-			end = len(after)
-		}
-		if name == "suppressions" {
-			value = after[:end]
-		}
-		rest = strings.TrimLeft(after[end:], "\"'")
-	}
+	value, _ := option(options, "suppressions")
 	return value
 }
 
@@ -125,6 +116,13 @@ func (e *environmentMap) set(name, value string) {
 		e.names = append(e.names, name)
 	}
 	e.values[name] = value
+}
+
+func (e *environmentMap) remove(name string) {
+	if _, known := e.values[name]; known {
+		e.names = slices.DeleteFunc(e.names, func(n string) bool { return n == name })
+		delete(e.values, name)
+	}
 }
 
 func (e *environmentMap) list() []string {

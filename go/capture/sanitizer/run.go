@@ -9,7 +9,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -24,9 +24,13 @@ type Command struct {
 	// Runtime is the ASan runtime to preload; empty means FindRuntime's. It
 	// is not preloaded into a program that brings its own.
 	Runtime string
+	// Companion is the library that records stacks through all languages
+	// (FindCompanion); empty: the sanitizer's own stacks are all there is.
+	Companion string
 	// NoLeaks switches LeakSanitizer off.
 	NoLeaks bool
-	// LogDir is an existing, empty folder that receives the logs.
+	// LogDir is an existing, empty folder that receives the logs and the
+	// companion's evidence.
 	LogDir string
 
 	Stdin          io.Reader
@@ -40,10 +44,17 @@ type Result struct {
 	// ExitStatus is the command's own, 128+n where signal n ended it.
 	ExitStatus int
 	Signal     string
-	// Logs are the paths of the logs, by process ID.
-	Logs []string
+	// Logs are what each process left, by process ID.
+	Logs []Log
 	// Unseen says why the program itself was not watched, if it was not.
 	Unseen []string
+}
+
+// Log is what one process left; a path is empty where it has left no such file.
+type Log struct {
+	PID int
+	// Path is the sanitizer's log, Evidence the companion's stacks for it.
+	Path, Evidence string
 }
 
 // Run runs the command and waits for it. While it runs, interrupts from the
@@ -69,7 +80,7 @@ func Run(ctx context.Context, c Command) (*Result, error) {
 	}
 	args := append([]string{program}, c.Args[1:]...)
 	command := exec.Command(program, c.Args[1:]...)
-	command.Env = c.environment(c.Env, preload, filepath.Join(logDir, "log"))
+	command.Env = c.environment(c.Env, preload, filepath.Join(logDir, logName), filepath.Join(logDir, evidenceName))
 	command.Stdin, command.Stdout, command.Stderr = c.Stdin, c.Stdout, c.Stderr
 	state, err := wait(ctx, command)
 	if err != nil {
@@ -161,28 +172,48 @@ func resolveProgram(ctx context.Context, name string) (string, error) {
 	return path, nil
 }
 
-// logs lists the files that the runtimes wrote: log.PID.
-func logs(dir string) ([]string, error) {
+// The files in LogDir: the name, a dot, the process ID.
+const (
+	logName      = "log"
+	evidenceName = "stacks"
+)
+
+// EvidenceBeside gives where a run has left the companion's evidence for a log;
+// empty where the log's name is none that a run makes.
+func EvidenceBeside(log string) string {
+	name, pid, ok := strings.Cut(filepath.Base(log), ".")
+	if _, err := strconv.Atoi(pid); !ok || err != nil || name != logName {
+		return ""
+	}
+	return filepath.Join(filepath.Dir(log), evidenceName+"."+pid)
+}
+
+// logs lists what the processes have left.
+func logs(dir string) ([]Log, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	type log struct {
-		pid  int
-		path string
-	}
-	var found []log
+	byPID := map[int]*Log{}
 	for _, entry := range entries {
-		pid, err := strconv.Atoi(strings.TrimPrefix(entry.Name(), "log."))
-		if err != nil || !entry.Type().IsRegular() {
+		name, number, _ := strings.Cut(entry.Name(), ".")
+		pid, err := strconv.Atoi(number)
+		if err != nil || !entry.Type().IsRegular() || name != logName && name != evidenceName {
 			continue
 		}
-		found = append(found, log{pid, filepath.Join(dir, entry.Name())})
+		if byPID[pid] == nil {
+			byPID[pid] = &Log{PID: pid}
+		}
+		if path := filepath.Join(dir, entry.Name()); name == logName {
+			byPID[pid].Path = path
+		} else {
+			byPID[pid].Evidence = path
+		}
 	}
-	sort.Slice(found, func(i, j int) bool { return found[i].pid < found[j].pid })
-	paths := make([]string, len(found))
-	for i, log := range found {
-		paths[i] = log.path
+	found := make([]Log, 0, len(byPID))
+	for _, log := range byPID {
+		found = append(found, *log)
 	}
-	return paths, nil
+	slices.SortFunc(found, func(a, b Log) int { return a.PID - b.PID })
+	return found, nil
 }

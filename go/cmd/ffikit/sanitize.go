@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -22,6 +23,7 @@ type sanitizeFlags struct {
 	runtime       string
 	noLeaks       bool
 	keepLogs      string
+	noCompanion   bool
 	errorExitCode int
 }
 
@@ -33,6 +35,10 @@ func newSanitize() *cobra.Command {
 		Long: `Runs a command whose native code was built with -fsanitize=address,undefined
 ('ffikit explain flags' has the recipe), with the right runtime preloaded and
 the right options, and prints one report for all its processes.
+
+Beside the runtime it preloads the companion, libffikit_agent.so, where that is
+found: then stacks run through Python, Go, Rust and C to their root ('ffikit
+explain companion').
 
 What you set in ASAN_OPTIONS, UBSAN_OPTIONS and LSAN_OPTIONS wins over
 ffikit's defaults. The exit code is 1 when there are findings, else the
@@ -51,7 +57,8 @@ command's own.`,
 	set.BoolVar(&flags.force, "force", false, "let --output overwrite a file")
 	set.StringVar(&flags.runtime, "runtime", "", "preload this ASan runtime (default: that of clang-19, or of the clang on PATH)")
 	set.BoolVar(&flags.noLeaks, "no-leaks", false, "don't look for leaks when the command ends")
-	set.StringVar(&flags.keepLogs, "keep-logs", "", "keep the raw logs in this new folder")
+	set.StringVar(&flags.keepLogs, "keep-logs", "", "keep the raw logs and the companion's evidence in this new folder")
+	set.BoolVar(&flags.noCompanion, "no-companion", false, "leave stacks to the sanitizer's own unwinder, which ends where Go begins")
 	set.IntVar(&flags.errorExitCode, "error-exitcode", exitFindings, "exit code when there are findings")
 	return command
 }
@@ -78,6 +85,10 @@ func (f *sanitizeFlags) run(ctx context.Context, args []string) error {
 			return usageError("suppressions in LSAN_OPTIONS: %w", err)
 		}
 	}
+	companion, err := f.companion()
+	if err != nil {
+		return usageError("%w", err)
+	}
 	logDir, cleanUp, err := f.logDir()
 	if err != nil {
 		return usageError("--keep-logs: %w", err)
@@ -89,19 +100,13 @@ func (f *sanitizeFlags) run(ctx context.Context, args []string) error {
 		stdout = os.Stderr // standard output is the document's alone
 	}
 	result, err := sanitizer.Run(ctx, sanitizer.Command{
-		Args: args, Runtime: f.runtime, NoLeaks: f.noLeaks,
+		Args: args, Runtime: f.runtime, Companion: companion, NoLeaks: f.noLeaks,
 		LogDir: logDir, Stdin: os.Stdin, Stdout: stdout, Stderr: os.Stderr,
 	})
 	if err != nil {
 		return f.failed(&render.Document{}, "", err)
 	}
-	logs, unread, closeAll := openLogs(result.Logs)
-	defer closeAll()
-	if f.keepLogs == "" {
-		for i := range logs { // the folder will be gone when somebody reads this
-			logs[i].Name = filepath.Base(logs[i].Name)
-		}
-	}
+	logs, unread := f.results(result.Logs, companion != "")
 	set, err := ffikit.Read(options, logs...)
 	if err != nil {
 		unread = append(unread, model.Partial{Reason: err.Error()})
@@ -111,6 +116,57 @@ func (f *sanitizeFlags) run(ctx context.Context, args []string) error {
 	}
 	set.Partial = append(unread, set.Partial...)
 	return f.finish(result, set, output)
+}
+
+// companion is the library to preload; empty: none.
+func (f *sanitizeFlags) companion() (string, error) {
+	if f.noCompanion {
+		return "", nil
+	}
+	path, err := sanitizer.FindCompanion()
+	if err != nil {
+		return "", err
+	}
+	if path == "" {
+		fmt.Fprintln(os.Stderr, "ffikit: without the companion, stacks end where Go begins: put libffikit_agent.so beside this command, or name it by "+sanitizer.CompanionEnv+" (ffikit explain companion)")
+		return "", nil
+	}
+	for _, notice := range sanitizer.CompanionNotices(os.Getenv("ASAN_OPTIONS")) {
+		fmt.Fprintln(os.Stderr, "ffikit: "+notice)
+	}
+	return path, nil
+}
+
+// results opens what the processes have left. Where the folder will be gone
+// when somebody reads the report, files are called by their names alone.
+func (f *sanitizeFlags) results(left []sanitizer.Log, companion bool) ([]ffikit.Log, []model.Partial) {
+	name := func(path string) string {
+		if f.keepLogs == "" {
+			return filepath.Base(path)
+		}
+		return path
+	}
+	var logs []ffikit.Log
+	var unread []model.Partial
+	for _, process := range left {
+		log := ffikit.Log{Name: name(process.Path), Reader: strings.NewReader("")}
+		if process.Path != "" {
+			file, err := openLog(process.Path)
+			if err != nil {
+				unread = append(unread, model.Partial{File: log.Name, Reason: err.Error()})
+				continue
+			}
+			file.Close() // it is opened again in its turn: there may be many
+			log.Reader = &lateFile{name: process.Path}
+		}
+		if process.Evidence != "" {
+			log.Evidence = []ffikit.Evidence{{Name: name(process.Evidence), Reader: &lateFile{name: process.Evidence}}}
+		} else if companion {
+			unread = append(unread, model.Partial{File: log.Name, Reason: "the companion left no evidence of this process: of each allocation the caller alone is known (--no-companion shows as much as the sanitizer itself can walk)"})
+		}
+		logs = append(logs, log)
+	}
+	return logs, unread
 }
 
 // finish shows the findings and decides on the exit code.

@@ -1,13 +1,10 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	ffikit "github.com/ffikit/ffikit/go"
 	"github.com/ffikit/ffikit/go/model"
@@ -20,6 +17,7 @@ type symbolizeFlags struct {
 	reportFlags
 	object     string
 	trustPaths bool
+	evidence   []string
 }
 
 func newSymbolize() *cobra.Command {
@@ -32,6 +30,10 @@ sanitizer reports in them, and prints each different one once.
 
 A module is opened only if its build ID is the one that the log names. With
 --trust-paths also where the log names none, as gcc's runtime does.
+
+Evidence of the companion ('ffikit explain companion') makes stacks whole: that
+beside a log which 'ffikit sanitize --keep-logs' kept is found, other files are
+named by --evidence.
 
 With -e, looks up file-virtual addresses (hexadecimal) of one ELF file.`,
 		Example: `  ffikit symbolize ci.log
@@ -46,6 +48,7 @@ With -e, looks up file-virtual addresses (hexadecimal) of one ELF file.`,
 	}
 	flags.register(command)
 	command.Flags().StringVarP(&flags.object, "exe", "e", "", "look up addresses of this ELF file")
+	command.Flags().StringArrayVar(&flags.evidence, "evidence", nil, "stacks that the companion recorded for the logs' processes; may be repeated")
 	command.Flags().BoolVar(&flags.trustPaths, "trust-paths", false, "open modules for which the log names no build ID")
 	return command
 }
@@ -59,7 +62,7 @@ func (f *symbolizeFlags) logs(names []string) error {
 	if len(names) == 0 {
 		names = []string{"-"}
 	}
-	logs, unread, closeAll := openLogs(names)
+	logs, unread, closeAll := openLogs(names, f.evidence)
 	defer closeAll()
 	set, err := ffikit.Read(options, logs...)
 	if err != nil {
@@ -77,49 +80,6 @@ func (f *symbolizeFlags) logs(names []string) error {
 		return &exitError{code: code}
 	}
 	return nil
-}
-
-// openLogs opens what can be opened; the rest is told of as partial.
-func openLogs(names []string) ([]ffikit.Log, []model.Partial, func()) {
-	var logs []ffikit.Log
-	var unread []model.Partial
-	var files []*os.File
-	for _, name := range names {
-		if name == "-" {
-			if term.IsTerminal(int(os.Stdin.Fd())) {
-				fmt.Fprintln(os.Stderr, "ffikit: reading a log from standard input (end it with Ctrl-D)")
-			}
-			logs = append(logs, ffikit.Log{Name: "<stdin>", Reader: os.Stdin})
-			continue
-		}
-		file, err := openLog(name)
-		if err != nil {
-			fmt.Fprintf(os.Stderr, "ffikit: %s: %v\n", name, err)
-			unread = append(unread, model.Partial{File: name, Reason: err.Error()})
-			continue
-		}
-		files = append(files, file)
-		logs = append(logs, ffikit.Log{Name: name, Reader: io.Reader(file)})
-	}
-	return logs, unread, func() {
-		for _, file := range files {
-			file.Close()
-		}
-	}
-}
-
-// openLog's errors leave out the name, which stands beside them.
-func openLog(name string) (*os.File, error) {
-	file, err := os.Open(name)
-	var pathErr *os.PathError
-	if errors.As(err, &pathErr) {
-		return nil, pathErr.Err
-	}
-	if info, err := file.Stat(); err == nil && info.IsDir() {
-		file.Close()
-		return nil, errors.New("is a folder, not a log")
-	}
-	return file, err
 }
 
 // addresses is the form with -e.

@@ -307,7 +307,9 @@ func (s *search) tryModule(h *header, place uint64) (*Table, error) {
 
 // textSections reads how offsets in the table become addresses. Nearly always
 // the code is one piece, and its ends say so. Where the linker split it (arm
-// and ppc64, linked externally), runtime.textsectmap tells of each section.
+// and ppc64, linked externally), or where the last function is an exported one,
+// whose end has a relocation by its symbol, runtime.textsectmap tells of each
+// section.
 func (s *search) textSections(t *Table, m []uint64) ([]textSection, error) {
 	text, etext := m[moduleText], m[moduleEText]
 	first, okFirst := t.entryOffset(0)
@@ -344,7 +346,8 @@ func sectionsFit(sections []textSection, text, etext, last uint64) bool {
 	offset, addr := uint64(0), text
 	for i, section := range sections {
 		size := section.end - section.start
-		if section.end < section.start || section.start < offset || section.addr < addr || size > etext-section.addr || section.addr > etext {
+		// The marker at the end of the last section counts as a byte of it.
+		if section.end < section.start || section.start < offset || section.addr < addr || section.addr > etext || size > etext-section.addr+1 {
 			return false
 		}
 		offset, addr = section.end, section.addr+size

@@ -31,8 +31,13 @@ func adopt(t testing.TB, release, kind string, command ...string) string {
 
 var lld = []string{"clang-19", "-fuse-ld=lld-19", "-Wl,--no-apply-dynamic-relocs"}
 
+// external leaves the last link to a linker that puts code and constants into
+// one segment, as older ones do.
+func external(t testing.TB, release string) string {
+	return goBuild(t, release, "external", "library", withCgo, "-ldflags=-linkmode=external -extldflags=-Wl,-z,noseparate-code")
+}
+
 func TestOddLinks(t *testing.T) {
-	external := []string{"-ldflags=-linkmode=external -extldflags=-Wl,-z,noseparate-code"}
 	for _, test := range []struct {
 		name string
 		path string
@@ -42,8 +47,8 @@ func TestOddLinks(t *testing.T) {
 		{"archive in a C library, 1.26, lld", adopt(t, "local", "lld", lld...)},
 		{"packed relocations", adopt(t, "go1.23.12", "relr", append(lld, "-Wl,-z,pack-relative-relocs")...)},
 		{"packed relocations, 1.26", adopt(t, "local", "relr", append(lld, "-Wl,-z,pack-relative-relocs")...)},
-		{"linked externally", goBuild(t, "go1.25.0", "external", "library", withCgo, external...)},
-		{"linked externally, 1.26", goBuild(t, "local", "external", "library", withCgo, external...)},
+		{"linked externally", external(t, "go1.25.0")},
+		{"linked externally, 1.26", external(t, "local")},
 		{"without Go build ID", goBuild(t, "go1.25.0", "nobuildid", "library", withCgo, "-buildmode=c-shared", "-ldflags=-buildid=")},
 		{"reproducible", goBuild(t, "local", "trimpath", "program", nil, "-trimpath", "-buildvcs=false")},
 	} {
@@ -95,8 +100,7 @@ func TestOddLinksAreOdd(t *testing.T) {
 		}
 	}
 
-	joint := goBuild(t, "go1.25.0", "external", "library", withCgo)
-	code, err := elf.Open(joint)
+	code, err := elf.Open(external(t, "go1.25.0"))
 	require.NoError(t, err)
 	defer code.Close()
 	table := code.Section(".gopclntab")

@@ -6,8 +6,8 @@
 //! 3.11 and 3.12 say nothing: their offsets are written down, and what can be
 //! checked in the process is checked (the sizes that the types themselves name).
 //! The layouts of all patch releases that were looked at are equal within a minor
-//! version: 3.11.2 and .7, 3.12.1 and .10, 3.13.0, .5 and .18, of which
-//! tests/python_layout.rs compares those it finds with their own headers.
+//! version: 3.11.2 and .7, 3.12.1 and .10, 3.13.0, .5 and .18 (of 3.14 and 3.15 only .10 and
+//! .2 were); tests/python_layout.rs compares those it finds with their own headers.
 
 use super::Reason;
 use crate::memory::{copy, copy_u64};
@@ -19,8 +19,10 @@ pub enum Runs {
     MarkedEntry,
     /// 3.12: a `_PyCFrame` on the C stack; the run ends before a frame that lies on the C stack.
     FrameOnStack,
-    /// 3.13 and later: one chain of frames; those that lie on the C stack part the runs.
+    /// 3.13 and 3.14: one chain of frames; those that lie on the C stack part the runs.
     OneChain,
+    /// 3.15: as before, with one frame below all others that is no activation's.
+    BasedChain,
 }
 
 /// Offsets in bytes.
@@ -102,6 +104,12 @@ pub const TEXT_STATE_COMPACT: u32 = 1 << 5;
 /// The bit of `state.ascii`.
 pub const TEXT_STATE_ASCII: u32 = 1 << 6;
 
+/// `FRAME_OWNED_BY_GENERATOR`.
+pub const OWNED_BY_GENERATOR: u8 = 1;
+/// `FRAME_OWNED_BY_CSTACK`, from 3.14 on `FRAME_OWNED_BY_INTERPRETER`; what is above
+/// it is no Python frame either. 3.11 has none.
+pub const OWNED_BY_STACK: u8 = 3;
+
 const LAYOUT_3_11: Layout = Layout {
     runs: Runs::MarkedEntry,
     interpreters_head: 40,
@@ -151,27 +159,29 @@ const LAYOUT_3_12: Layout = Layout {
 };
 
 /// Where `_Py_DebugOffsets` has the words that are wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Offsets {
+struct Offsets {
     /// thread_state.next; interp, current_frame follow.
-    pub thread_state_next: u64,
+    thread_state_next: u64,
     /// thread_state.thread_id; native_thread_id follows.
-    pub thread_state_thread_id: u64,
+    thread_state_thread_id: u64,
     /// interpreter_frame.previous; executable, instr_ptr follow, then localsplus and owner.
-    pub frame_previous: u64,
+    frame_previous: u64,
     /// code_object.size; filename, name, qualname, linetable, firstlineno follow.
-    pub code_size: u64,
+    code_size: u64,
     /// code_object.co_code_adaptive.
-    pub code_instructions: u64,
+    code_instructions: u64,
     /// unicode_object.state; length, asciiobject_size follow.
-    pub text_state: u64,
+    text_state: u64,
     /// bytes_object.ob_size; ob_sval follows.
-    pub bytes_size: u64,
+    bytes_size: u64,
+    /// What parts the runs.
+    runs: Runs,
     /// How far before `co_code_adaptive` `_co_firsttraceable` is: the table has no word for it.
-    pub first_traceable_back: u64,
+    first_traceable_back: u64,
 }
 
 const OFFSETS_3_13: Offsets = Offsets {
+    runs: Runs::OneChain,
     thread_state_next: 168,
     thread_state_thread_id: 192,
     frame_previous: 232,
@@ -183,6 +193,7 @@ const OFFSETS_3_13: Offsets = Offsets {
 };
 
 const OFFSETS_3_14: Offsets = Offsets {
+    runs: Runs::OneChain,
     thread_state_next: 192,
     thread_state_thread_id: 216,
     frame_previous: 256,
@@ -193,9 +204,21 @@ const OFFSETS_3_14: Offsets = Offsets {
     first_traceable_back: 16,
 };
 
-/// `_Py_DebugOffsets.runtime_state.interpreters_head`, the same in 3.13 and 3.14.
+const OFFSETS_3_15: Offsets = Offsets {
+    runs: Runs::BasedChain,
+    thread_state_next: 192,
+    thread_state_thread_id: 240,
+    frame_previous: 320,
+    code_size: 376,
+    code_instructions: 448,
+    text_state: 720,
+    bytes_size: 696,
+    first_traceable_back: 16,
+};
+
+/// `_Py_DebugOffsets.runtime_state.interpreters_head`, the same in 3.13 to 3.15.
 const RUNTIME_INTERPRETERS_HEAD: u64 = 40;
-/// `_Py_DebugOffsets.interpreter_state.next`; threads_head follows. The same in 3.13 and 3.14.
+/// `_Py_DebugOffsets.interpreter_state.next`; threads_head follows. The same in 3.13 to 3.15.
 const INTERPRETER_NEXT: u64 = 64;
 
 /// No structure that is read is larger, `PyInterpreterState` excepted.
@@ -213,6 +236,7 @@ pub fn of(version_hex: u32, runtime: u64) -> Result<Layout, Reason> {
         0x030c => Ok(LAYOUT_3_12),
         0x030d => told(version_hex, runtime, &OFFSETS_3_13),
         0x030e => told(version_hex, runtime, &OFFSETS_3_14),
+        0x030f => told(version_hex, runtime, &OFFSETS_3_15),
         older if older < 0x030b => Err(Reason::Older),
         _ => Err(Reason::Newer),
     }
@@ -242,7 +266,7 @@ fn told(version_hex: u32, runtime: u64, offsets: &Offsets) -> Result<Layout, Rea
     let code_first_line = offset(offsets.code_size + 40)?;
     let text_ascii_data = offset(offsets.text_state + 16)?;
     let layout = Layout {
-        runs: Runs::OneChain,
+        runs: offsets.runs,
         interpreters_head: bounded(RUNTIME_INTERPRETERS_HEAD, INTERPRETER_OFFSET_MAX)?,
         interpreter_next: bounded(INTERPRETER_NEXT, INTERPRETER_OFFSET_MAX)?,
         threads_head: bounded(INTERPRETER_NEXT + 8, INTERPRETER_OFFSET_MAX)?,

@@ -12,7 +12,7 @@ use crate::memory::{copy, copy_u32, copy_u64, load_u32};
 /// Code objects die and their addresses are used again, so a site also keeps a
 /// hash of what tells one code object from the next: the version that CPython 3.12
 /// and later numbers them with, where its name, file and lines are, and (for 3.11)
-/// samples of these.
+/// their contents.
 #[derive(PartialEq, Eq, Clone, Copy, Hash, Debug)]
 pub struct Site {
     code: u64,
@@ -20,6 +20,13 @@ pub struct Site {
     /// Of the instruction, in bytes from the first one.
     offset: i32,
     first_line: u32,
+}
+
+impl Site {
+    /// Where the function begins, `co_firstlineno`.
+    pub const fn first_line(&self) -> u32 {
+        self.first_line
+    }
 }
 
 /// A site's names.
@@ -53,6 +60,11 @@ pub fn site(interpreter: &Interpreter, frame: u64) -> Option<Site> {
     })
 }
 
+/// How many words of a table of lines, and of a text, are looked at: all of them,
+/// but for a module of some thousand lines, or a path beyond reason.
+const LINES_WORDS: u64 = 512;
+const TEXT_WORDS: u64 = 64;
+
 fn identity(layout: &Layout, code: u64) -> Option<u64> {
     let qualname = word(code, layout.code_qualname)?;
     let file = word(code, layout.code_file)?;
@@ -66,7 +78,12 @@ fn identity(layout: &Layout, code: u64) -> Option<u64> {
         }
     }
     let lines_len = word(lines, layout::OBJECT_SIZE)?;
-    let hash = sample(places, lines.wrapping_add(layout::BYTES_DATA), lines_len, 8);
+    let hash = sample(
+        places,
+        lines.wrapping_add(layout::BYTES_DATA),
+        lines_len,
+        LINES_WORDS,
+    );
     let hash = sample_text(layout, hash, qualname)?;
     sample_text(layout, hash, file)
 }
@@ -84,7 +101,7 @@ fn sample_text(layout: &Layout, hash: u64, text: u64) -> Option<u64> {
         hash,
         text.wrapping_add(data),
         length.wrapping_mul(width),
-        3,
+        TEXT_WORDS,
     ))
 }
 

@@ -1,6 +1,7 @@
 /* Prints where this interpreter's own headers put what ffikit-unwind reads, one
    "name offset" a line: what its tables are compared with. Only compiled against
-   the headers and run; never linked with the interpreter. */
+   the headers and run; never linked with the interpreter. The "offsets." lines are
+   what the row of a new version in src/python/layout.rs is written from. */
 #define Py_BUILD_CORE 1
 #include <Python.h>
 #include <stddef.h>
@@ -75,6 +76,12 @@ int main(void)
     SHOW("text.state", PyASCIIObject, state);
     printf("text.ascii_data %zu\n", sizeof(PyASCIIObject));
     printf("text.data %zu\n", sizeof(PyCompactUnicodeObject));
+    printf("owner.generator %d\n", FRAME_OWNED_BY_GENERATOR);
+#if PY_VERSION_HEX >= 0x030e0000
+    printf("owner.stack %d\n", FRAME_OWNED_BY_INTERPRETER);
+#elif PY_VERSION_HEX >= 0x030c0000
+    printf("owner.stack %d\n", FRAME_OWNED_BY_CSTACK);
+#endif
     SHOW_BITS("text.state_kind", kind, 7);
     SHOW_BITS("text.state_compact", compact, 1);
     SHOW_BITS("text.state_ascii", ascii, 1);

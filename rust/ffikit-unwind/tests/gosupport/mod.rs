@@ -2,6 +2,8 @@
 //! the probe (examples/probe.rs) prints inside of a program.
 #![allow(dead_code)] // Each test file uses its part.
 
+pub mod image;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

@@ -7,6 +7,7 @@
 //!
 //! Formats: Linux Standard Base, `.eh_frame` and `.eh_frame_hdr`; DWARF 5, 6.4.
 
+use crate::arch::VENDOR;
 use crate::memory::{copy, copy_u32};
 use crate::module::Module;
 use crate::walk::End;
@@ -210,7 +211,8 @@ pub(crate) fn with_row<T>(
     let fde = find_fde(module, pc)?;
     let mut scratch = Taken::take()?;
     let entry = Entry::copy(module, fde, scratch.bytes())?;
-    let section = EhFrame::new(entry.bytes, NativeEndian);
+    let mut section = EhFrame::new(entry.bytes, NativeEndian);
+    section.set_vendor(VENDOR);
     let bases = BaseAddresses::default()
         .set_eh_frame_hdr(module.eh_frame_hdr)
         .set_eh_frame(fde.wrapping_sub(entry.fde_offset as u64));

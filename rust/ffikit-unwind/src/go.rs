@@ -10,7 +10,7 @@ mod identity;
 mod registry;
 
 pub use crate::arch::crossing::Caller;
-use crate::arch::crossing::{for_each_call, Leave, Return};
+use crate::arch::crossing::{for_each_call, stack_pointer_above, Leave, Return, FRAME_BELOW_STACK_POINTER};
 use crate::memory::{copy, is_page_readable, load_u64};
 use crate::module::Module;
 use crate::pclntab::{Call, Function, Pclntab};
@@ -177,13 +177,14 @@ impl GoRuntime {
         let at = |offset: i16| load_u64(sp.wrapping_add(offset as u64));
         match self.return_at(ret)? {
             Return::SystemStack { frame } => {
-                let fp = at(frame)?;
+                let fp = at(frame)?.wrapping_sub(FRAME_BELOW_STACK_POINTER);
                 (fp > sp && fp % 8 == 0).then_some(GoFrame { fp, lo: 0, hi: 0 })
             }
             Return::Goroutine { g, high, depth } => {
                 let (g, depth) = (at(g)?, at(depth)?);
                 let hi = load_u64(g.wrapping_add(high as u64))?;
                 let lo = load_u64(g.wrapping_add(high as u64 - 8))?;
+                let depth = depth.wrapping_add(FRAME_BELOW_STACK_POINTER);
                 let fp = hi.wrapping_sub(depth);
                 let len = hi.wrapping_sub(lo);
                 let is_stack =
@@ -209,6 +210,16 @@ impl GoRuntime {
         self.sigtramp.as_ref()?.1.apply(fp)
     }
 
+    /// The stack pointer of the caller of a Go function, after the return: `fp` is the function's
+    /// frame pointer, and `pc` lies in the function.
+    pub fn stack_pointer_above(&self, fp: u64, pc: u64) -> Option<u64> {
+        stack_pointer_above(fp, |code| {
+            self.tables
+                .function_at(pc)
+                .is_some_and(|function| copy(function.entry, code))
+        })
+    }
+
     /// Whether `ret` is in the function that a thread of Go's starts in: there is no caller to look for.
     #[inline]
     pub fn is_thread_start(&self, ret: u64) -> bool {
@@ -232,7 +243,7 @@ impl GoRuntime {
 fn leave_of(function: &Function, code: &[u8]) -> Option<(u64, Leave)> {
     let mut found = None;
     for_each_call(code, |offset| {
-        if let Some(leave) = Leave::compile(&code[offset..]) {
+        if let Some(leave) = Leave::compile(code, offset, function.entry, copy) {
             found = Some((function.entry + offset as u64, leave));
         }
     });

@@ -5,7 +5,7 @@
 //! of the other. So a rule carries the low bits of its address as well: a reader
 //! takes it only where both agree.
 
-use crate::arch::Rule;
+use crate::arch::{Rule, CODE_SHIFT};
 use crate::module::Module;
 use crate::walk::End;
 use crate::{cfi, go, python};
@@ -54,7 +54,7 @@ pub(crate) fn generation() -> u64 {
 
 #[inline(always)]
 fn slot(pc: u64) -> usize {
-    pc as usize % ENTRIES
+    (pc >> CODE_SHIFT) as usize % ENTRIES
 }
 
 /// The rule for a return address, if it is here and plain.
@@ -84,9 +84,12 @@ fn learn(pc: u64, generation: u64) -> Result<Rule, End> {
     }
     let rule = match derive(pc, generation) {
         Ok(rule) => rule,
-        // These stay so until a module goes.
-        Err(end @ (End::NoCfi | End::CorruptCfi)) => Rule::failing(pc, end),
-        Err(end) => return Err(end),
+        Err(end) => match (Rule::without_cfi(pc, end), end) {
+            (Some(rule), _) => rule,
+            // These stay so until a module goes.
+            (None, End::NoCfi | End::CorruptCfi) => Rule::failing(pc, end),
+            _ => return Err(end),
+        },
     };
     let entry = &RULES[slot(pc)];
     entry.key.store(0, Relaxed);

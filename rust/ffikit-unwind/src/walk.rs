@@ -1,6 +1,7 @@
 //! The walk itself: from registers to frames, through all languages.
 
-use crate::arch::{is_signal_trampoline, Registers, Rule, Step};
+use crate::arch::crossing::caller_frame;
+use crate::arch::{code_address, is_signal_trampoline, Registers, Rule, Step};
 use crate::bounds::StackBounds;
 use crate::cfi::{self, Cfa, Saved};
 use crate::go;
@@ -289,7 +290,7 @@ impl<'f> Walker<'f> {
         let (start, window_len, entry) = (self.window_start, self.window_len, self.python_entry);
         while let Some(rule) = cached_plain(key, self.generation) {
             let cfa = rule.cfa(sp, fp);
-            let return_at = cfa.wrapping_sub(8);
+            let return_at = cfa.wrapping_add_signed(rule.return_offset());
             let is_usual =
                 cfa > sp && return_at.wrapping_sub(start) < window_len && entry.wrapping_sub(sp) >= cfa - sp;
             if !is_usual {
@@ -308,7 +309,7 @@ impl<'f> Walker<'f> {
                 break;
             };
             // SAFETY: as above.
-            key = unsafe { (return_at as *const u64).read_unaligned() };
+            key = code_address(unsafe { (return_at as *const u64).read_unaligned() });
             sp = cfa;
             if key == 0 {
                 break;
@@ -332,7 +333,8 @@ impl<'f> Walker<'f> {
                 .load(cfa.wrapping_add_signed(offset))
                 .ok_or(End::Unreadable)?;
         }
-        self.at.pc = self.load(cfa.wrapping_sub(8)).ok_or(End::Unreadable)?;
+        let return_at = cfa.wrapping_add_signed(rule.return_offset());
+        self.at.pc = code_address(self.load(return_at).ok_or(End::Unreadable)?);
         self.at.sp = cfa;
         Ok(())
     }
@@ -351,18 +353,16 @@ impl<'f> Walker<'f> {
             Step::Failing(end) => Err(end),
             Step::Go => self.go(key),
             Step::Signal => self.leave_signal(),
-            Step::Realigned if !ALL => {
-                let fp = self.at.fp;
-                let cfa = self
-                    .load(fp.wrapping_add_signed(rule.realigned_offset()))
-                    .ok_or(End::Unreadable)?;
-                self.leave_frame(cfa)?;
-                self.at.fp = self.load(fp).ok_or(End::Unreadable)?;
-                self.at.pc = self.load(cfa.wrapping_sub(8)).ok_or(End::Unreadable)?;
-                self.at.sp = cfa;
+            Step::Special if !ALL => {
+                let caller = rule.special(&self.at, |at| self.load(at));
+                let caller = caller.ok_or(End::Unreadable)?;
+                if !(Rule::SPECIAL_IS_LEAF && caller.sp == self.at.sp) {
+                    self.leave_frame(caller.sp)?;
+                }
+                self.at = caller;
                 Ok(0)
             }
-            Step::Realigned => {
+            Step::Special => {
                 self.step_with_all_registers(key)?;
                 Ok(0)
             }
@@ -419,12 +419,11 @@ impl<'f> Walker<'f> {
             self.mask_last();
             return Err(end);
         }
-        let caller = self.load(self.at.sp).ok_or(end)?;
-        rule(caller, self.generation).map_err(|_| end)?;
+        let caller = self.at.before_wild_jump(|at| self.load(at)).ok_or(end)?;
+        rule(caller.pc, self.generation).map_err(|_| end)?;
         self.context = 0;
-        self.at.pc = caller;
-        self.at.sp += 8;
-        self.push(Frame::return_address(caller))
+        self.at = caller;
+        self.push(Frame::return_address(caller.pc))
     }
 
     /// A damaged stack may hold anything: what is no address must not pass for a frame of another kind.
@@ -484,7 +483,10 @@ impl<'f> Walker<'f> {
             }
             after.pc = match row.return_address()? {
                 Saved::Undefined => return Err(End::Complete),
-                saved => value(saved)?.ok_or(End::CorruptCfi)?,
+                saved => {
+                    let saved = value(saved)?.or_else(|| before.unsaved_return_address(key));
+                    code_address(saved.ok_or(End::CorruptCfi)?)
+                }
             };
             // longjmp says where it goes to.
             after.sp = value(row.saved(Registers::STACK_POINTER)?)?.unwrap_or(cfa);
@@ -504,6 +506,8 @@ impl<'f> Walker<'f> {
     fn go(&mut self, ip: u64) -> Result<u64, End> {
         let runtime = go::runtime_at(ip - 1).ok_or(End::UnknownGo)?;
         let mut fp = self.at.fp;
+        // A return address in the function whose frame pointer it is.
+        let mut callee = ip;
         let (mut stack, mut stack_len) = (0, 0);
         if runtime.is_asmcgocall(ip) {
             // The goroutine's stack may have moved since C was called, and RBP with it.
@@ -548,24 +552,22 @@ impl<'f> Walker<'f> {
             if !(runtime.text_start..runtime.text_end).contains(&ret) {
                 // Entered from C by other ways than cgo's: threads start so.
                 self.at.pc = ret;
-                self.at.sp = fp.wrapping_add(16);
+                self.at.sp = runtime
+                    .stack_pointer_above(fp, callee - 1)
+                    .ok_or(End::UnknownGo)?;
                 self.at.fp = caller_fp;
                 self.enter_stack();
                 return Ok(ret);
             }
-            fp = caller_fp;
+            callee = ret;
+            fp = caller_frame(fp, caller_fp);
         }
     }
 
     /// Goes on in the C code that called Go. Gives the key to go on with.
     fn enter_caller(&mut self, caller: Option<go::Caller>) -> Result<u64, End> {
         let caller = caller.ok_or(End::UnknownGo)?;
-        self.at = Registers {
-            pc: caller.pc,
-            sp: caller.sp,
-            fp: caller.fp,
-            saved: caller.callee_saved,
-        };
+        self.at = caller.into();
         self.enter_stack();
         self.push(Frame::return_address(self.at.pc))?;
         Ok(self.at.pc)

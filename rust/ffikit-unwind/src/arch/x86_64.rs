@@ -1,5 +1,6 @@
 //! Linux on x86-64, System V ABI.
 
+use super::crossing::Caller;
 use crate::cfi::{evaluate, Cfa, Row, Saved};
 use crate::walk::End;
 use core::arch::asm;
@@ -32,6 +33,18 @@ pub unsafe fn syscall6(number: i64, a: usize, b: usize, c: usize, d: usize, e: u
             in("r10") d, in("r8") e, in("r9") f, lateout("rcx") _, lateout("r11") _, options(nostack));
     }
     result
+}
+
+/// Code addresses are multiples of 1 << this.
+pub(crate) const CODE_SHIFT: u32 = 0;
+
+/// Whose extensions of CFI are known.
+pub(crate) const VENDOR: gimli::Vendor = gimli::Vendor::Default;
+
+/// The address that a saved return address stands for: here, itself.
+#[inline(always)]
+pub(crate) fn code_address(return_address: u64) -> u64 {
+    return_address
 }
 
 /// DWARF's numbers of the registers that the walk follows.
@@ -104,6 +117,20 @@ impl Registers {
         }
     }
 
+    /// The caller's registers, where a call went to what is no code: its return address lies on top.
+    pub(crate) fn before_wild_jump(&self, load: impl Fn(u64) -> Option<u64>) -> Option<Registers> {
+        Some(Registers {
+            pc: load(self.sp)?,
+            sp: self.sp.wrapping_add(8),
+            ..*self
+        })
+    }
+
+    /// The return address, where a frame has not saved it: here it always lies on the stack.
+    pub(crate) fn unsaved_return_address(&self, _key: u64) -> Option<u64> {
+        None
+    }
+
     pub(crate) const STACK_POINTER: u16 = dwarf::RSP;
 
     /// DWARF numbers of the registers that a call preserves, the stack pointer aside.
@@ -149,6 +176,17 @@ impl Registers {
     }
 }
 
+impl From<Caller> for Registers {
+    fn from(caller: Caller) -> Registers {
+        Registers {
+            pc: caller.pc,
+            sp: caller.sp,
+            fp: caller.fp,
+            saved: caller.callee_saved,
+        }
+    }
+}
+
 /// Whether the code at `pc` is a signal trampoline: `mov $15, %rax; syscall`, with
 /// %rax or %eax (rt_sigreturn; glibc's, musl's, and Go's own).
 pub(crate) fn is_signal_trampoline(pc: u64) -> bool {
@@ -177,8 +215,8 @@ pub(crate) enum Step {
     Go,
     /// A signal trampoline.
     Signal,
-    /// CFA = the word at RBP + offset (functions that realign their stack).
-    Realigned,
+    /// CFA = the word at RBP + offset (functions that realign their stack): [`Rule::special`].
+    Special,
     /// No way on from here.
     Failing(End),
 }
@@ -247,16 +285,37 @@ impl Rule {
             2 => Step::Outermost,
             4 => Step::Go,
             5 => Step::Signal,
-            6 => Step::Realigned,
+            6 => Step::Special,
             7 => Step::Failing(End::from_code((self.0 & OFFSET_MASK) as u32 >> 3)),
             _ => Step::Slow,
         }
     }
 
-    /// The offset of a Realigned rule, signed.
-    pub(crate) fn realigned_offset(self) -> i64 {
+    /// Where the return address lies, from the CFA, in bytes.
+    #[inline(always)]
+    pub(crate) fn return_offset(self) -> i64 {
+        -8
+    }
+
+    /// Whether special rules are for leaves, whose caller's frame may start where theirs does.
+    pub(crate) const SPECIAL_IS_LEAF: bool = false;
+
+    /// The caller's registers, by a rule whose step is [`Step::Special`].
+    pub(crate) fn special(self, at: &Registers, load: impl Fn(u64) -> Option<u64>) -> Option<Registers> {
         // Sign-extends the 18-bit field.
-        (((self.0 & OFFSET_MASK) as i64) << 43) >> 43
+        let offset = (((self.0 & OFFSET_MASK) as i64) << 43) >> 43;
+        let cfa = load(at.fp.wrapping_add_signed(offset))?;
+        Some(Registers {
+            pc: load(cfa.wrapping_sub(8))?,
+            sp: cfa,
+            fp: load(at.fp)?,
+            ..*at
+        })
+    }
+
+    /// The rule where the tables have none: here every trampoline has CFI.
+    pub(crate) fn without_cfi(_pc: u64, _end: End) -> Option<Rule> {
+        None
     }
 
     fn new(kind: u64, pc: u64) -> Rule {

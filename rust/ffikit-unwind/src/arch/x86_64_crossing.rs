@@ -46,12 +46,19 @@ pub struct Leave {
 impl Leave {
     /// Reads the way out from the code behind the call. None: it does something
     /// else than give registers back and return.
-    pub fn compile(code: &[u8]) -> Option<Leave> {
+    ///
+    /// `function` is the code of the whole function, the call ends at `call_end`. (The rest is for other processors.)
+    pub fn compile(
+        function: &[u8],
+        call_end: usize,
+        _entry: u64,
+        _read: impl Fn(u64, &mut [u8]) -> bool,
+    ) -> Option<Leave> {
+        let mut code = function.get(call_end..)?;
         // The callee's frame: [fp] is the frame pointer that it was called with, [fp + 8] the return address.
         let mut sp: i32 = 16;
         let mut saved = [None; 16];
         saved[RBP] = Some(0);
-        let mut code = code;
         for _ in 0..64 {
             let len = match *code {
                 [0xc3, ..] => return Leave::from_offsets(sp + 8, &saved),
@@ -181,6 +188,22 @@ impl Return {
             depth: subtract.slot()?,
         })
     }
+}
+
+/// How far below asmcgocall's stack pointer its frame pointer is.
+pub const FRAME_BELOW_STACK_POINTER: u64 = 0;
+
+/// The frame pointer of the caller of the Go function whose frame pointer is `fp`; `saved` lies at `[fp]`.
+#[inline(always)]
+pub fn caller_frame(_fp: u64, saved: u64) -> u64 {
+    saved
+}
+
+/// The stack pointer of a Go function's caller after the return; `fp` is the
+/// function's frame pointer, and `code` would read from its start.
+#[inline(always)]
+pub fn stack_pointer_above(fp: u64, _code: impl FnOnce(&mut [u8]) -> bool) -> Option<u64> {
+    fp.checked_add(16)
 }
 
 /// `op r64, [rsp + offset]`, as Go's assembler writes it.

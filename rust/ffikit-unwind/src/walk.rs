@@ -477,8 +477,12 @@ impl<'f> Walker<'f> {
             };
             let mut after = before;
             for number in Registers::PRESERVED {
-                if let Some(value) = value(row.saved(number)?)? {
-                    after.set(number, value);
+                match value(row.saved(number)?) {
+                    Ok(Some(value)) => after.set(number, value),
+                    Ok(None) => {}
+                    // gcc's tables are wrong behind the pops of a function that realigns its stack: that
+                    // matters only where the CFA goes by this register, and nothing lies at 0.
+                    Err(_) => after.set(number, 0),
                 }
             }
             after.pc = match row.return_address()? {

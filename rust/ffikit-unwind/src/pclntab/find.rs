@@ -10,8 +10,9 @@ use crate::module::{Module, Segment};
 const MAGIC: u64 = 0xffff_fff1;
 const MAGIC_MASK: u64 = 0x0000_ffff_ffff_ffff;
 
-/// How much memory one search may read: more than the largest Go programs have.
-const MAX_READ_BYTES: u64 = 2 << 30;
+/// How often a module's size one search may read. Once to find the table, once to find who points at it;
+/// the rest is for what only looks like a table.
+const MAX_PASSES: u64 = 16;
 
 /// Object files have some ten segments; what follows these is not looked at.
 const MAX_SEGMENTS: usize = 32;
@@ -28,7 +29,7 @@ impl Pclntab {
         let mut search = Search {
             segments: Segments::data_of(module)?,
             module,
-            left_bytes: MAX_READ_BYTES,
+            left_bytes: MAX_PASSES.saturating_mul(module.end.checked_sub(module.start)?),
         };
         let segments = search.segments;
         for segment in segments.iter() {

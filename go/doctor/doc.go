@@ -26,6 +26,7 @@ const (
 // The checks of the environment.
 const (
 	CheckRuntimeMissing Check = "runtime-missing"
+	CheckCompanion      Check = "companion-missing"
 	CheckCompiler       Check = "compiler"
 	CheckFlags          Check = "flags"
 	CheckToolchain      Check = "toolchain"

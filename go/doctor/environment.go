@@ -18,11 +18,14 @@ type Environment struct {
 	LookPath func(program string) (string, error)
 	// Runtime finds clang's shared ASan runtime.
 	Runtime func(context.Context) (string, error)
+	// Companion finds the library that records whole stacks; an empty path
+	// without an error: there is none.
+	Companion func() (string, error)
 }
 
 // NewEnvironment is this process's own; getenv is normally os.Getenv.
 func NewEnvironment(getenv func(string) string) Environment {
-	return Environment{Getenv: getenv, LookPath: exec.LookPath, Runtime: sanitizer.FindRuntime}
+	return Environment{Getenv: getenv, LookPath: exec.LookPath, Runtime: sanitizer.FindRuntime, Companion: sanitizer.FindCompanion}
 }
 
 // CheckEnvironment looks at what a sanitized build and run would use here.
@@ -36,10 +39,25 @@ func CheckEnvironment(ctx context.Context, env Environment) []Finding {
 			"it names gcc's runtime (" + path + "); code built by clang and rustc needs clang's",
 			"unset it, or let it name libclang_rt.asan-x86_64.so"})
 	}
+	findings = append(findings, checkCompanion(env)...)
 	findings = append(findings, checkCFlags(env)...)
 	findings = append(findings, checkGo(ctx, env)...)
 	findings = append(findings, checkRust(env)...)
 	return append(findings, checkOptions(env)...)
+}
+
+// checkCompanion: without it, runs are slow and stacks end where Go begins.
+func checkCompanion(env Environment) []Finding {
+	path, err := env.Companion()
+	switch {
+	case err != nil:
+		return []Finding{{CheckCompanion, sanitizer.CompanionEnv, err.Error(), "unset it, or let it name a libffikit_agent.so of this machine's kind"}}
+	case path == "":
+		return []Finding{{CheckCompanion, "libffikit_agent.so",
+			"the companion is not beside this command nor in its library folder: sanitized runs are slower, and stacks end where Go begins and have no Python lines",
+			"install ffikit from its wheel or by make install, or build it by make agent and name it by " + sanitizer.CompanionEnv}}
+	}
+	return nil
 }
 
 // sanitizes tells whether flags ask for AddressSanitizer.
@@ -165,6 +183,9 @@ func checkRust(env Environment) []Finding {
 // checkOptions looks at the run's own variables.
 func checkOptions(env Environment) []Finding {
 	var findings []Finding
+	for _, notice := range sanitizer.CompanionNotices(env.Getenv("ASAN_OPTIONS")) {
+		findings = append(findings, Finding{CheckFlags, "ASAN_OPTIONS", notice, "leave it out, or run ffikit sanitize --no-companion"})
+	}
 	options := strings.FieldsFunc(env.Getenv("ASAN_OPTIONS"), func(r rune) bool { return strings.ContainsRune(" ,:\n\t", r) })
 	for _, option := range options {
 		switch option {

@@ -14,9 +14,10 @@ import (
 
 func environment(variables map[string]string) Environment {
 	return Environment{
-		Getenv:   func(name string) string { return variables[name] },
-		LookPath: exec.LookPath,
-		Runtime:  sanitizer.FindRuntime,
+		Getenv:    func(name string) string { return variables[name] },
+		LookPath:  exec.LookPath,
+		Runtime:   sanitizer.FindRuntime,
+		Companion: func() (string, error) { return "/lib/libffikit_agent.so", nil },
 	}
 }
 
@@ -53,6 +54,7 @@ func TestSeededEnvironmentFaults(t *testing.T) {
 		"stable Rust":             {map[string]string{"RUSTFLAGS": "-Z sanitizer=address -Z external-clangrt -C force-frame-pointers=yes"}, CheckToolchain, "RUSTC_BOOTSTRAP", "RUSTC_BOOTSTRAP=1"},
 		"Rust without frames":     {map[string]string{"RUSTC_BOOTSTRAP": "1", "RUSTFLAGS": "-Zsanitizer=address -Zexternal-clangrt"}, CheckFlags, "RUSTFLAGS", "force-frame-pointers"},
 		"segv off":                {map[string]string{"ASAN_OPTIONS": "detect_leaks=0:handle_segv=0"}, CheckFlags, "ASAN_OPTIONS", "leave"},
+		"every stack twice":       {map[string]string{"ASAN_OPTIONS": "malloc_context_size=30"}, CheckFlags, "ASAN_OPTIONS", "--no-companion"},
 		"Go's handler shut out":   {map[string]string{"ASAN_OPTIONS": "allow_user_segv_handler=0"}, CheckFlags, "ASAN_OPTIONS", "leave"},
 		"gcc's runtime preloaded": {map[string]string{"LD_PRELOAD": "/usr/lib/libasan.so.8"}, CheckTwoRuntimes, "LD_PRELOAD", "unset"},
 	} {
@@ -73,4 +75,17 @@ func TestMissingAndForeignRuntime(t *testing.T) {
 
 	env.Runtime = func(context.Context) (string, error) { return "/usr/lib/gcc/libasan.so.8", nil }
 	assert.Equal(t, []Check{CheckTwoRuntimes}, checks(CheckEnvironment(context.Background(), env)))
+}
+
+func TestMissingAndForeignCompanion(t *testing.T) {
+	env := environment(nil)
+	env.Companion = func() (string, error) { return "", nil }
+	findings := CheckEnvironment(context.Background(), env)
+	require.Equal(t, []Check{CheckCompanion}, checks(findings))
+	assert.Contains(t, findings[0].Remedy, "make agent")
+
+	env.Companion = func() (string, error) { return "", errors.New("FFIKIT_AGENT: no such file") }
+	findings = CheckEnvironment(context.Background(), env)
+	require.Equal(t, []Check{CheckCompanion}, checks(findings))
+	assert.Contains(t, findings[0].Message, "no such file")
 }

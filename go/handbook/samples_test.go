@@ -98,7 +98,7 @@ func marked(t *testing.T, page Page) (file string, line int) {
 	t.Helper()
 	for _, sample := range page.Samples {
 		for i, text := range strings.Split(sample.Text, "\n") {
-			if sample.Variant == Faulty && (strings.HasSuffix(text, "// blamed") || strings.HasSuffix(text, "/* blamed */")) {
+			if sample.Variant == Faulty && (strings.HasSuffix(text, "// blamed") || strings.HasSuffix(text, "/* blamed */") || strings.HasSuffix(text, "# blamed")) {
 				require.Empty(t, file, "one line is marked")
 				file, line = sample.File, i+1
 			}
@@ -141,6 +141,10 @@ func (p *program) run(page Page, variant Variant) (document, int) {
 	args := append([]string{"sanitize", "--json", "--source-root", p.dir, "--"}, argv...)
 	command := exec.Command(p.ffikit, args...)
 	command.Dir = p.dir
+	agent, err := filepath.Abs("../../build/lib/libffikit_agent.so")
+	require.NoError(p.t, err)
+	require.FileExists(p.t, agent, "make agent builds it")
+	command.Env = append(os.Environ(), "FFIKIT_AGENT="+agent)
 	var stdout, stderr bytes.Buffer
 	command.Stdout, command.Stderr = &stdout, &stderr
 	watchdog := time.AfterFunc(2*time.Minute, func() { _ = command.Process.Kill() })

@@ -263,6 +263,15 @@ func TestThreads(t *testing.T) {
 	out := joined(t, f, r)
 	assert.Equal(t, "clang_rt.asan-x86_64.so+0x77 ffikit_agent.so+0x99 store.so+0x500 python3+0x611", show(out[0].Stacks[1]))
 	assert.Equal(t, "clang_rt.asan-x86_64.so+0x77 store.so+0x500 python3+0x610", show(out[0].Stacks[2]))
+
+	// Of a thread that is not recorded the sanitizer knows nothing either.
+	third := stackOf(model.RoleThread, runtime+0x77, agent+0x99)
+	third.Name = "Thread T3 created by T0 here"
+	r = useAfterFree()
+	r.Stacks[1] = third
+	out = joined(t, f, r)
+	assert.Equal(t, notRecorded, out[0].Stacks[1].Truncated)
+	assert.Len(t, out[0].Stacks[1].Frames, 2)
 }
 
 func TestOtherProcesses(t *testing.T) {

@@ -87,19 +87,30 @@ func placed(place model.Frame, recorded []model.Frame) []model.Frame {
 }
 
 // noteShort says of a stack that is the log's own why there is so little of
-// it: under the companion the sanitizer keeps two frames of each allocation.
+// it: under the companion the sanitizer keeps two frames of each allocation, and
+// cannot walk past the companion's pthread_create.
 func noteShort(s *model.Stack) {
-	if s.Truncated != "" || s.Role != model.RoleFree && s.Role != model.RoleAllocation {
+	if s.Truncated != "" {
 		return
 	}
-	physical := 0
+	physical, own := 0, 0
 	for i := range s.Frames {
 		if !s.Frames[i].Inlined {
 			physical++
 		}
+		if normalize.IsSanitizerModule(s.Frames[i].Module) {
+			own++
+		}
 	}
-	if physical <= 2 {
-		s.Truncated = notRecorded
+	switch s.Role {
+	case model.RoleFree, model.RoleAllocation:
+		if physical <= 2 {
+			s.Truncated = notRecorded
+		}
+	case model.RoleThread:
+		if own == len(s.Frames) {
+			s.Truncated = notRecorded
+		}
 	}
 }
 

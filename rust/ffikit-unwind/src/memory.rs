@@ -17,7 +17,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 const PAGE_BYTES: u64 = 4096;
 
 /// How many pages are remembered; a power of two.
-const PAGES: usize = 4096;
+const PAGES: usize = 16384;
 
 static READABLE: [AtomicU64; PAGES] = [const { AtomicU64::new(0) }; PAGES];
 
@@ -132,11 +132,19 @@ pub fn load_u8(abs_addr: u64) -> Option<u8> {
     Some(unsafe { (abs_addr as *const u8).read_volatile() })
 }
 
+/// Where a page is remembered. Allocators with a region for each size of blocks
+/// (the sanitizers') differ in high bits only, so all bits count.
+#[inline(always)]
+fn readable_slot(page: u64) -> &'static AtomicU64 {
+    let hash = page.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    &READABLE[(hash >> (64 - PAGES.trailing_zeros())) as usize]
+}
+
 /// Whether the page of `abs_addr` can be read, or could be at the first question.
 #[inline(always)]
 pub fn is_page_readable(abs_addr: u64) -> bool {
     let page = abs_addr / PAGE_BYTES;
-    READABLE[page as usize % PAGES].load(Relaxed) == page && page != 0 || check_page(page)
+    readable_slot(page).load(Relaxed) == page && page != 0 || check_page(page)
 }
 
 #[cold]
@@ -145,7 +153,7 @@ fn check_page(page: u64) -> bool {
     let mut byte = [0];
     let readable = copy(page.wrapping_mul(PAGE_BYTES), &mut byte);
     if readable {
-        READABLE[page as usize % PAGES].store(page, Relaxed);
+        readable_slot(page).store(page, Relaxed);
     }
     readable
 }

@@ -222,17 +222,15 @@ pub enum Note {
     NoMemory = 1,
     StacksFull = 2,
     UnknownRuntime = 3,
-    Python = 4,
-    UndefinedUnseen = 5,
+    UndefinedUnseen = 4,
 }
 
 impl Note {
-    const ALL: [Note; 6] = [
+    const ALL: [Note; 5] = [
         Note::OldLibc,
         Note::NoMemory,
         Note::StacksFull,
         Note::UnknownRuntime,
-        Note::Python,
         Note::UndefinedUnseen,
     ];
 
@@ -247,7 +245,6 @@ impl Note {
             Note::UnknownRuntime => {
                 b"stacks are not traced: this sanitizer runtime tells of no allocations and reports"
             }
-            Note::Python => sites::refused(),
             Note::UndefinedUnseen => {
                 b"findings of UBSan have no whole stacks where its runtime is linked into the program: \
                   build it with -shared-libasan, or let it halt (halt_on_error=1)"
@@ -338,6 +335,15 @@ impl Writer {
             }
         }
         self.notes |= notes;
+        const PYTHON: u32 = 1 << 31;
+        if self.notes & PYTHON == 0 {
+            if let Some(refusal) = sites::refusal() {
+                self.begin(NOTE);
+                self.put_string(refusal.bytes());
+                self.end();
+                self.notes |= PYTHON;
+            }
+        }
         true
     }
 
@@ -381,11 +387,15 @@ impl Writer {
             return known - 1;
         }
         self.begin(PYTHON_CODE);
-        let described = sites::get(site);
-        self.put_bytes(described.qualified_name());
-        self.put_bytes(described.file());
-        self.put_u32(described.line());
-        self.put_u32(described.first_line());
+        match sites::get(site) {
+            Some(known) => {
+                self.put_bytes(known.function());
+                self.put_bytes(known.file());
+                self.put_u32(known.line());
+                self.put_u32(known.first_line());
+            }
+            None => self.put(&[0; 16]),
+        }
         self.end();
         let id = Self::next(&mut self.next_site);
         if let Some(place) = place {

@@ -44,7 +44,7 @@ const (
 
 	// Opening may read this many bytes in search of the table. A place that
 	// may be its start costs as many as can be read in the time.
-	maxSearchBytes = 2 << 30
+	maxSearchBytes = 1 << 30
 	costOfLooking  = 1 << 10
 	costOfSkipping = 1 << 6
 	maxPlaces      = 16

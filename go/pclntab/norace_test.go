@@ -1,0 +1,8 @@
+//go:build !race
+
+package pclntab_test
+
+const (
+	mutants  = 1000 // of each of three files
+	llvmStep = 101
+)

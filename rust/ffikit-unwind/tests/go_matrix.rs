@@ -5,7 +5,9 @@
 mod gosupport;
 
 use gosupport::*;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// How a program is linked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +103,8 @@ fn check_program(program: &Path, markers: &Markers) {
 }
 
 fn check_library(library: &Path, markers: &Markers) {
-    let stacks = stacks(caller(), &["gochainFromC".as_ref(), library.as_os_str()], &[]);
+    let functions = ["gochainFromC", "gochainGoroutine"].map(OsStr::new);
+    let stacks = stacks(caller(), &[&functions[..], &[library.as_os_str()]].concat(), &[]);
     check(
         stacks.get("c"),
         &chain(1, &["main.gochainFromC", "caller", "main"]),
@@ -150,5 +153,68 @@ fn every_release_however_it_is_linked() {
         } else {
             check_program(&binary, &markers);
         }
+    });
+}
+
+/// Two runtimes of different releases, each in a library of its own: C → Go A → C → Go B → C, with three
+/// crossings in each.
+#[test]
+fn two_runtimes_in_one_process() {
+    let markers = Markers::of(&program("gochain"));
+    let library = |release, kind: Kind| {
+        require_release(release);
+        let output = scratch(&format!("two-{release}-{kind:?}")).join("libgochain.so");
+        build(release, &program("gochain"), &output, kind.flags())
+    };
+    let (first, second) = (library(RELEASES[0], Shared), library(RELEASES[5], SharedStripped));
+    let functions = ["gochainFromC", "gochainGoroutine"].map(OsStr::new);
+    let libraries = [first.as_os_str(), second.as_os_str()];
+    let stacks = stacks(caller(), &[functions, libraries].concat(), &[]);
+    let inner = chain(1, &["main.gochainFromC"]);
+    let outer = chain(1, &["main.gochainFromC", "caller", "main"]);
+    check(stacks.get("c"), &outer, "_start", &markers);
+    check(stacks.get("both"), &[inner, outer].concat(), "_start", &markers);
+}
+
+/// An archive inside of a Rust library: Go's build ID and its C code's names are the linker's to keep or drop.
+#[test]
+fn archive_in_a_rust_library() {
+    let markers = Markers::of(&program("gochain"));
+    in_parallel(vec![RELEASES[0], RELEASES[5]], |release| {
+        require_release(release);
+        let directory = scratch(&format!("archive-{release}"));
+        let archive = directory.join("libgochain.a");
+        build(release, &program("gochain"), &archive, &["-buildmode=c-archive"]);
+        let library = directory.join("libthrough.so");
+        let mut rustc = Command::new("rustc");
+        rustc
+            .args([
+                "--edition=2021",
+                "--crate-type=cdylib",
+                "-O",
+                "-Cdebuginfo=1",
+                "-o",
+            ])
+            .arg(&library);
+        rustc
+            .arg("-L")
+            .arg(&directory)
+            .args(["-lstatic=gochain", "-Clink-arg=-Wl,-z,nodelete"]);
+        succeed(rustc.arg(program("gochain-cdylib/lib.rs")));
+
+        let functions = ["c_through_rust", "gochain_goroutine"].map(OsStr::new);
+        let mut stacks = stacks(caller(), &[&functions[..], &[library.as_os_str()]].concat(), &[]);
+        stacks
+            .values_mut()
+            .for_each(|stack| stack.name_by_symbol_table(&library));
+        let callers = ["main.gochainFromC", "c_through_rust", "caller", "main"];
+        check(stacks.get("c"), &chain(1, &callers), "_start", &markers);
+        let goroutine = chain(1, &["main.onAnotherGoroutine.func1"]);
+        check(
+            stacks.get("goroutine-of-c"),
+            &goroutine,
+            "runtime.goexit",
+            &markers,
+        );
     });
 }

@@ -130,6 +130,8 @@ pub struct Call {
     /// Only Go's tables have lines.
     pub line: Option<u32>,
     pub inlined: bool,
+    /// Module (the file's name) and offset, where no name was found in the process.
+    pub place: Option<(String, u64)>,
 }
 
 /// A stack that the probe printed.
@@ -142,6 +144,24 @@ pub struct Stack {
 impl Stack {
     pub fn names(&self) -> Vec<&str> {
         self.calls.iter().map(|call| call.name.as_str()).collect()
+    }
+
+    /// Gives calls of one module, which exports nothing, the names of its symbol table.
+    pub fn name_by_symbol_table(&mut self, module: &Path) {
+        let output = succeed(Command::new("nm").arg("--defined-only").arg(module));
+        let mut symbols = BTreeMap::new();
+        for line in String::from_utf8(output.stdout).unwrap().lines() {
+            let words: Vec<&str> = line.splitn(3, ' ').collect();
+            if words[1].eq_ignore_ascii_case("t") {
+                symbols.insert(u64::from_str_radix(words[0], 16).unwrap(), words[2].to_owned());
+            }
+        }
+        let file = module.file_name().unwrap().to_str().unwrap();
+        for call in &mut self.calls {
+            if let Some((_, offset)) = call.place.as_ref().filter(|(of, _)| of == file) {
+                call.name = symbols.range(..=offset).next_back().unwrap().1.clone();
+            }
+        }
     }
 
     /// The calls of functions that the programs' sources define: no runtime, no glue of cgo's.
@@ -229,11 +249,14 @@ pub fn parse(text: &str) -> BTreeMap<String, Stack> {
         }
         match word {
             "native" | "exact" => {
-                let name = rest.split(' ').nth(2).unwrap_or_default();
+                let mut words = rest.split(' ').skip(1);
+                let place = words.next().and_then(|place| place.split_once("+0x"));
                 by_symbol = Some(Call {
-                    name: name.to_owned(),
+                    name: words.next().unwrap_or_default().to_owned(),
                     line: None,
                     inlined: false,
+                    place: place
+                        .map(|(file, offset)| (file.to_owned(), u64::from_str_radix(offset, 16).unwrap())),
                 });
             }
             "call" => {
@@ -247,6 +270,7 @@ pub fn parse(text: &str) -> BTreeMap<String, Stack> {
                     name: without_shapes(name),
                     line: Some(line),
                     inlined,
+                    place: None,
                 });
             }
             "end" => {

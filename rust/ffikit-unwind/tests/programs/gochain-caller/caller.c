@@ -1,5 +1,6 @@
-/* A C program that loads Go libraries and goes into the last one it names. Where it names two, the
- * first one's C code goes on into the second: caller FUNCTION LIBRARY [LIBRARY]. */
+/* A C program that loads a Go library, calls FUNCTION with a label, and then GOROUTINE. Where it names two
+ * libraries, the first one's C code goes on into FUNCTION of the second:
+ * caller FUNCTION GOROUTINE LIBRARY [LIBRARY]. */
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,8 +26,8 @@ __attribute__((noinline)) void caller(void (*into_go)(const char *), const char 
 int main(int argc, char **argv)
 {
     void *libraries[2] = {0};
-    for (int i = 0; i < argc - 2 && i < 2; i++) {
-        libraries[i] = dlopen(argv[i + 2], RTLD_NOW | RTLD_LOCAL);
+    for (int i = 0; i < argc - 3 && i < 2; i++) {
+        libraries[i] = dlopen(argv[i + 3], RTLD_NOW | RTLD_LOCAL);
         if (!libraries[i]) {
             fprintf(stderr, "caller: %s\n", dlerror());
             return 1;
@@ -39,7 +40,7 @@ int main(int argc, char **argv)
         *next = find(libraries[1], argv[1]);
         caller(into_go, "both");
     } else {
-        void (*start)(void) = (void (*)(void))find(libraries[0], "gochainGoroutine");
+        void (*start)(void) = (void (*)(void))find(libraries[0], argv[2]);
         start();
     }
     return 0;

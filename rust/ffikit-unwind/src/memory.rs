@@ -14,7 +14,7 @@ use crate::arch::{syscall4, syscall6};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 /// The smallest page size of the platforms that are supported.
-const PAGE_BYTES: u64 = 4096;
+pub(crate) const PAGE_BYTES: u64 = 4096;
 
 /// How many pages are remembered; a power of two.
 const PAGES: usize = 16384;
@@ -41,10 +41,11 @@ pub fn copy(abs_addr: u64, into: &mut [u8]) -> bool {
         };
         // SAFETY: the kernel checks both ranges; `into` is ours to write.
         let read = unsafe {
-            let pid = syscall4(libc::SYS_getpid, 0, 0, 0, 0);
+            // Any thread's number names the process, and this thread is alive: the first one may have ended.
+            let thread = syscall4(libc::SYS_gettid, 0, 0, 0, 0);
             syscall6(
                 libc::SYS_process_vm_readv,
-                pid as usize,
+                thread as usize,
                 &raw const local as usize,
                 1,
                 &raw const remote as usize,
@@ -52,11 +53,13 @@ pub fn copy(abs_addr: u64, into: &mut [u8]) -> bool {
                 0,
             )
         };
+        const FAULT: isize = -(libc::EFAULT as isize);
+        const NO_MEMORY: isize = -(libc::ENOMEM as isize);
         match read {
-            refused if refused == -(libc::ENOSYS as isize) || refused == -(libc::EPERM as isize) => {
-                REFUSED.store(true, Relaxed);
-            }
-            read => return read == into.len() as isize,
+            FAULT | 0.. => return read == into.len() as isize,
+            NO_MEMORY => {}
+            // A filter's answer: ENOSYS, EPERM, or whatever else its author liked.
+            _ => REFUSED.store(true, Relaxed),
         }
     }
     copy_after_check(abs_addr, into)
@@ -88,6 +91,11 @@ fn is_word_readable(abs_addr: u64) -> bool {
     // SAFETY: an invalid `how` changes no mask.
     let status = unsafe { syscall4(libc::SYS_rt_sigprocmask, NO_OPERATION, abs_addr as usize, 0, 8) };
     status != -(libc::EFAULT as isize)
+}
+
+/// Whether the byte at `abs_addr`, and so its page, can be read now.
+pub(crate) fn is_readable(abs_addr: u64) -> bool {
+    copy(abs_addr, &mut [0])
 }
 
 /// The word at `abs_addr`, read by the kernel.
@@ -150,8 +158,7 @@ pub fn is_page_readable(abs_addr: u64) -> bool {
 #[cold]
 #[inline(never)]
 fn check_page(page: u64) -> bool {
-    let mut byte = [0];
-    let readable = copy(page.wrapping_mul(PAGE_BYTES), &mut byte);
+    let readable = is_readable(page.wrapping_mul(PAGE_BYTES));
     if readable {
         readable_slot(page).store(page, Relaxed);
     }

@@ -5,10 +5,11 @@ use crate::arch::{code_address, is_signal_trampoline, Registers, Rule, Step};
 use crate::bounds::StackBounds;
 use crate::cfi::{self, Cfa, Saved};
 use crate::go;
-use crate::memory::load_u64;
+use crate::memory::{is_readable, PAGE_BYTES};
 use crate::module::Module;
 use crate::python;
 use crate::rules::{cached_plain, generation, rule};
+use core::cell::Cell;
 
 /// One frame of a walked stack, in one word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -185,6 +186,8 @@ struct Walker<'f> {
     /// Where the kernel left the registers of the frame that was interrupted: those that calls do not
     /// preserve still count there. 0: this frame made a call.
     context: u64,
+    /// The page outside of the window that was last found readable; u64::MAX: none.
+    readable_page: Cell<u64>,
 }
 
 impl<'f> Walker<'f> {
@@ -204,6 +207,7 @@ impl<'f> Walker<'f> {
             python_entry,
             needs_all_registers: false,
             context: 0,
+            readable_page: Cell::new(u64::MAX),
         };
         walker.enter_stack();
         walker
@@ -227,7 +231,21 @@ impl<'f> Walker<'f> {
             // SAFETY: the word lies in the part of this thread's stack that is in use.
             return Some(unsafe { (abs_addr as *const u64).read_unaligned() });
         }
-        load_u64(abs_addr)
+        self.load_elsewhere(abs_addr)
+    }
+
+    /// Not in the part of the stack that is known to be mapped: each page is asked for once in a walk. (That it
+    /// was readable in an earlier walk says nothing: what a damaged stack names may have been unmapped since.)
+    #[cold]
+    #[inline(never)]
+    fn load_elsewhere(&self, abs_addr: u64) -> Option<u64> {
+        let page = abs_addr / PAGE_BYTES;
+        if abs_addr & 7 != 0 || (self.readable_page.get() != page && !is_readable(abs_addr)) {
+            return None;
+        }
+        self.readable_page.set(page);
+        // SAFETY: an aligned word lies within one page, which can be read.
+        Some(unsafe { (abs_addr as *const u64).read_volatile() })
     }
 
     #[inline(always)]
@@ -261,7 +279,7 @@ impl<'f> Walker<'f> {
             let rule = match rule(key, self.generation) {
                 Ok(rule) => rule,
                 Err(end) => {
-                    self.return_from_wild_jump(end)?;
+                    self.return_from_wild_jump(key, end)?;
                     key = self.at.pc;
                     continue;
                 }
@@ -410,12 +428,9 @@ impl<'f> Walker<'f> {
     /// A call through a bad pointer interrupts nothing that has CFI, but its return
     /// address lies on top of the stack.
     #[cold]
-    fn return_from_wild_jump(&mut self, end: End) -> Result<(), End> {
-        let was_interrupted = self
-            .len
-            .checked_sub(1)
-            .is_some_and(|last| self.frames[last].bits() & IS_EXACT != 0);
-        if end != End::UnknownCode || !was_interrupted {
+    fn return_from_wild_jump(&mut self, key: u64, end: End) -> Result<(), End> {
+        let is_return_address = key == self.at.pc;
+        if end != End::UnknownCode || is_return_address {
             self.mask_last();
             return Err(end);
         }
@@ -442,7 +457,11 @@ impl<'f> Walker<'f> {
         self.at = Registers::interrupted(context, |at| self.load(at)).ok_or(End::Unreadable)?;
         self.context = context;
         self.push(Frame::interrupted(self.at.pc))?;
-        self.enter_stack();
+        // On a damaged stack this context is forged, and in a thread that has run out of stack nothing need be there.
+        self.window_len = 0;
+        if is_readable(self.at.sp) {
+            self.enter_stack();
+        }
         Ok(self.at.pc.wrapping_add(1).max(1))
     }
 

@@ -107,8 +107,8 @@ func readEvidence(files []Evidence, partial *partialList) []*trace.Evidence {
 }
 
 // missed leaves out what nobody misses: that a module lacks lines of which all
-// frames in r are a language's own machinery, and have their names; a sanitizer's
-// need none.
+// frames in r are a language's own machinery. The interpreter's have names at
+// least; those of sanitizers, libffi and libc, which are stripped, need none.
 func missed(r *model.Report, unresolved []model.Partial) []model.Partial {
 	return slices.DeleteFunc(unresolved, func(p model.Partial) bool {
 		named := false
@@ -117,7 +117,7 @@ func missed(r *model.Report, unresolved []model.Partial) []model.Partial {
 				if frame.Module != p.File {
 					continue
 				}
-				if !frame.Runtime || frame.Function == "" && !normalize.IsSanitizerModule(frame.Module) {
+				if !frame.Runtime || frame.Function == "" && frame.Machinery == "CPython" {
 					return false
 				}
 				named = true

@@ -30,7 +30,15 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("SANITIZE", "-g -O1 -fsanitize=address,undefined -shared-libasan -fno-omit-frame-pointer -fno-optimize-sibling-calls")
 			env.Setenv("ASAN_OPTIONS", "")
-			return nil
+			agent, err := filepath.Abs("../../../build/lib/libffikit_agent.so")
+			if err != nil {
+				return err
+			}
+			env.Setenv("FFIKIT_AGENT", agent)
+			// The interpreter itself: a version manager's shim needs a home.
+			python, err := exec.Command("python3", "-c", "import sys; print(sys.executable)").Output()
+			env.Setenv("PYTHON", strings.TrimSpace(string(python)))
+			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "valid-json": validJSON, "line-of": lineOf, "readlink": readLink,
@@ -101,5 +109,8 @@ func TestToolsAreHere(t *testing.T) {
 	}
 	if _, err := os.Stat("testdata/script"); err != nil {
 		t.Error(err)
+	}
+	if _, err := os.Stat("../../../build/lib/libffikit_agent.so"); err != nil {
+		t.Errorf("%v: run make agent", err)
 	}
 }

@@ -5,7 +5,7 @@
 use crate::memory::{copy, copy_u64};
 use core::ffi::{c_int, c_void};
 use core::mem::{size_of, MaybeUninit};
-use core::sync::atomic::{AtomicUsize, Ordering::*};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::*};
 
 /// A loaded object file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +60,70 @@ pub fn prepare() -> bool {
     // SAFETY: a C string, and no handle of ours.
     let symbol = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"_dl_find_object".as_ptr()) };
     FIND_OBJECT.store(symbol as usize, Release);
+    PROGRAM.read();
     !symbol.is_null()
+}
+
+/// The program itself, which the kernel maps. Other mappings may lie between its segments, and
+/// `_dl_find_object` then takes each segment for an object of its own.
+struct Program {
+    link_map: AtomicU64,
+    start: AtomicU64,
+    end: AtomicU64,
+}
+
+static PROGRAM: Program = Program {
+    link_map: AtomicU64::new(0),
+    start: AtomicU64::new(0),
+    end: AtomicU64::new(0),
+};
+
+impl Program {
+    /// Reads where the program's segments lie, all together.
+    fn read(&self) -> Option<()> {
+        // SAFETY: asks for two words that the kernel gave the process.
+        let (headers, count) = unsafe { (libc::getauxval(libc::AT_PHDR), libc::getauxval(libc::AT_PHNUM)) };
+        let program = Module::find(headers)?;
+        let (mut start, mut end) = (program.start, program.end);
+        for index in 0..count.min(u16::MAX as u64) {
+            let segment = Segment::read(headers + index * SEGMENT_BYTES as u64, program.bias)?;
+            if segment.kind == libc::PT_LOAD {
+                start = start.min(segment.start & !0xfff);
+                end = end.max(segment.start.wrapping_add(segment.len_bytes));
+            }
+        }
+        self.start.store(start, Relaxed);
+        self.end.store(end, Relaxed);
+        self.link_map.store(program.link_map, Release);
+        Some(())
+    }
+
+    fn range_of(&self, link_map: u64) -> Option<(u64, u64)> {
+        let is_it = link_map != 0 && self.link_map.load(Acquire) == link_map;
+        is_it.then(|| (self.start.load(Relaxed), self.end.load(Relaxed)))
+    }
+}
+
+/// The size of an Elf64_Phdr.
+const SEGMENT_BYTES: usize = size_of::<libc::Elf64_Phdr>();
+
+impl Segment {
+    /// The Elf64_Phdr at `at`, of an object that was loaded with this bias.
+    fn read(at: u64, bias: u64) -> Option<Segment> {
+        let mut entry = [0; SEGMENT_BYTES];
+        if !copy(at, &mut entry) {
+            return None;
+        }
+        let word = |at: usize| u64::from_le_bytes(entry[at..at + 8].try_into().unwrap_or_default());
+        let half = |at: usize| u32::from_le_bytes(entry[at..at + 4].try_into().unwrap_or_default());
+        Some(Segment {
+            kind: half(0),
+            flags: half(4),
+            start: bias.wrapping_add(word(16)),
+            len_bytes: word(40),
+            file_len_bytes: word(32),
+        })
+    }
 }
 
 impl Module {
@@ -80,9 +143,12 @@ impl Module {
             }
             found.assume_init()
         };
+        let (start, end) = PROGRAM
+            .range_of(found.link_map)
+            .unwrap_or((found.map_start, found.map_end));
         Some(Module {
-            start: found.map_start,
-            end: found.map_end,
+            start,
+            end,
             // l_addr is the first member of every link map.
             bias: copy_u64(found.link_map)?,
             eh_frame_hdr: found.eh_frame,
@@ -99,28 +165,15 @@ impl Module {
         }
         let offset = u64::from_le_bytes(header[32..40].try_into().unwrap_or_default());
         let count = u16::from_le_bytes([header[56], header[57]]);
-        const ENTRY_BYTES: usize = size_of::<libc::Elf64_Phdr>();
-        if u16::from_le_bytes([header[54], header[55]]) as usize != ENTRY_BYTES {
+        if u16::from_le_bytes([header[54], header[55]]) as usize != SEGMENT_BYTES {
             return None;
         }
         for index in 0..count as u64 {
-            let mut entry = [0; ENTRY_BYTES];
             let at = self
                 .start
                 .checked_add(offset)?
-                .checked_add(index * ENTRY_BYTES as u64)?;
-            if !copy(at, &mut entry) {
-                return None;
-            }
-            let word = |at: usize| u64::from_le_bytes(entry[at..at + 8].try_into().unwrap_or_default());
-            let half = |at: usize| u32::from_le_bytes(entry[at..at + 4].try_into().unwrap_or_default());
-            let segment = Segment {
-                kind: half(0),
-                flags: half(4),
-                start: self.bias.wrapping_add(word(16)),
-                len_bytes: word(40),
-                file_len_bytes: word(32),
-            };
+                .checked_add(index * SEGMENT_BYTES as u64)?;
+            let segment = Segment::read(at, self.bias)?;
             if !each(&segment) {
                 break;
             }

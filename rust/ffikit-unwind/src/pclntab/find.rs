@@ -55,11 +55,12 @@ pub(crate) struct Segments {
 }
 
 impl Segments {
-    /// Those that can be read and hold no code, the writable ones last. Only what the file holds of them.
+    /// Those that can be read, the writable ones later, and last those with code: some linkers (GNU's on aarch64)
+    /// put constants there as well. Only what the file holds of them.
     pub(crate) fn data_of(module: &Module) -> Option<Segments> {
         let mut list = [None; MAX_SEGMENTS];
         let mut count = 0;
-        for writable in [0, libc::PF_W] {
+        for more in [0, libc::PF_W, libc::PF_X] {
             module.segments(|segment| {
                 let flags = segment.flags & (libc::PF_R | libc::PF_W | libc::PF_X);
                 let is_inside = segment.start >= module.start
@@ -67,7 +68,11 @@ impl Segments {
                         .start
                         .checked_add(segment.file_len_bytes)
                         .is_some_and(|end| end <= module.end);
-                if segment.kind == libc::PT_LOAD && flags == libc::PF_R | writable && is_inside {
+                if count < MAX_SEGMENTS
+                    && segment.kind == libc::PT_LOAD
+                    && flags == libc::PF_R | more
+                    && is_inside
+                {
                     list[count] = Some(*segment);
                     count += 1;
                 }

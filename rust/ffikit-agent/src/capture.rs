@@ -38,8 +38,8 @@ pub unsafe fn with<R>(from: &Registers, with: impl FnOnce(&mut [Frame], End) -> 
     // SAFETY: the caller's promise; the bounds are this thread's.
     let walked = unsafe { walk(from, bounds, &mut frames) };
     if walked.end == End::Full {
-        // SAFETY: as above.
         if let Some(deep) = Room::take() {
+            // SAFETY: as above.
             let walked = unsafe { walk(from, bounds, deep.frames()) };
             let frames = deep.frames().get_mut(..walked.len).unwrap_or_default();
             sites::replace(frames);

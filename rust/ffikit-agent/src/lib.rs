@@ -13,8 +13,10 @@
 //! whatever is not as expected means less evidence, never an end of the process.
 
 mod arena;
+mod audit;
 mod blocks;
 mod capture;
+mod cast;
 mod evidence;
 mod file;
 mod hooks;

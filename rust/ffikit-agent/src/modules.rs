@@ -116,6 +116,16 @@ pub fn is_program(module: &Module) -> bool {
     name != 0 && copy(name, &mut first) && first == [0]
 }
 
+/// Whether the file of a module has a name that begins so.
+pub fn is_named(module: &Module, start: &[u8]) -> bool {
+    let mut path = [0; PATH_BYTES];
+    let len = copy_path(module, &mut path);
+    let path = path.get(..len).unwrap_or_default();
+    path.rsplit(|byte| *byte == b'/')
+        .next()
+        .is_some_and(|name| name.starts_with(start))
+}
+
 /// `l_name` of the loader's `struct link_map` (link.h): behind `l_addr`.
 fn name_of(module: &Module) -> u64 {
     copy_u64(module.link_map.wrapping_add(8)).unwrap_or(0)
@@ -125,6 +135,16 @@ fn read_path(module: &Module, into: &[AtomicU8; PATH_BYTES]) -> usize {
     if is_program(module) {
         return read_program(into);
     }
+    let mut path = [0; PATH_BYTES];
+    let len = copy_path(module, &mut path);
+    for (to, from) in into.iter().zip(path.iter().take(len)) {
+        to.store(*from, Relaxed);
+    }
+    len
+}
+
+/// Copies the path that the loader knows a module by; its length.
+fn copy_path(module: &Module, into: &mut [u8; PATH_BYTES]) -> usize {
     let name = name_of(module);
     let mut len = 0;
     let mut part = [0; 64];
@@ -142,8 +162,8 @@ fn read_path(module: &Module, into: &[AtomicU8; PATH_BYTES]) -> usize {
             if *byte == 0 {
                 return len;
             }
-            if let Some(to) = into.get(len) {
-                to.store(*byte, Relaxed);
+            if let Some(to) = into.get_mut(len) {
+                *to = *byte;
             }
             len += 1;
         }

@@ -3,9 +3,9 @@
 
 use crate::evidence::{self, ReportStack, Role, Writer};
 use crate::log::{self, Line};
-use crate::{blocks, capture, hooks, runtime, stacks, thread, threads};
+use crate::{blocks, capture, hooks, runtime, thread, threads};
 use core::ffi::{c_char, CStr};
-use ffikit_unwind::{End, Frame, Registers};
+use ffikit_unwind::{memory, End, Frame, Registers};
 
 /// What a report is about.
 struct Report<'a> {
@@ -122,6 +122,8 @@ fn block_of(abs_addr: u64) -> Option<u64> {
 /// # Safety
 /// `here` is a live frame of this thread.
 unsafe fn record(here: &Registers, report: &Report, is_logged: bool) {
+    // A damaged stack leads anywhere, also to what was unmapped since it was last read.
+    memory::forget_pages();
     // SAFETY: the caller's promise.
     unsafe {
         capture::with(here, |frames, end| {
@@ -177,10 +179,18 @@ fn sequence(writer: &mut Writer, is_logged: bool) -> u32 {
     let mut sequence = writer.recorded;
     if writer.log.read(process, |_| {}) {
         let logged = writer.log.reports.saturating_sub(is_logged as u32);
+        tell_unseen(sequence, logged);
         sequence = sequence.max(logged);
     }
     writer.recorded = sequence + 1;
     sequence
+}
+
+/// Reports of which nobody has told us are UBSan's, of a runtime that is linked into the program.
+fn tell_unseen(recorded: u32, logged: u32) {
+    if recorded < logged && runtime::is_in_program() {
+        evidence::note(evidence::Note::UndefinedUnseen);
+    }
 }
 
 /// The name that a report has for the thread that failed: `T0`, `T12`.
@@ -229,9 +239,13 @@ pub fn leaks() {
         let mut begun = log.reports;
         log.read(process, |line| match line {
             Line::Report { .. } => begun += 1,
-            Line::Leaked(abs_addr) => leak(writer, begun.saturating_sub(1), *abs_addr),
+            Line::Leaked(abs_addr) => {
+                let sequence = begun.saturating_sub(1);
+                tell_unseen(writer.recorded, sequence);
+                writer.recorded = writer.recorded.max(begun);
+                leak(writer, sequence, *abs_addr);
+            }
         });
-        writer.recorded = writer.recorded.max(log.reports);
         writer.log = log;
     });
 }
@@ -256,7 +270,7 @@ pub unsafe extern "C" fn dying() {
     let here = Registers::here();
     crate::guarded(|| {
         leaks_and_unseen(&here);
-        statistics();
+        finish();
     });
 }
 
@@ -285,9 +299,16 @@ fn leaks_and_unseen(here: &Registers) {
     }
 }
 
-/// Writes the statistics, where there is a file at all.
-pub fn statistics() {
+/// The process ends in an orderly way: tells what was missed until now, and writes
+/// the statistics, where there is a file at all.
+pub fn finish() {
+    leaks();
     let (mallocs, frees, lost) = hooks::counts();
-    evidence::with(|writer| writer.statistics(mallocs, frees, lost));
-    let _ = stacks::is_full();
+    evidence::with(|writer| {
+        if writer.recorded < writer.log.reports {
+            tell_unseen(writer.recorded, writer.log.reports);
+            writer.open();
+        }
+        writer.statistics(mallocs, frees, lost);
+    });
 }

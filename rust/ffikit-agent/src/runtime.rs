@@ -79,9 +79,8 @@ functions! {
     REPORT_DESCRIPTION c"__asan_get_report_description": unsafe extern "C" fn() -> *const c_char;
     LOCATE_ADDRESS c"__asan_locate_address":
         unsafe extern "C" fn(u64, *mut c_char, usize, *mut u64, *mut usize) -> *const c_char;
-    REGION_IS_POISONED c"__asan_region_is_poisoned": unsafe extern "C" fn(u64, usize) -> u64;
     SHADOW_MAPPING c"__asan_get_shadow_mapping": unsafe extern "C" fn(*mut usize, *mut usize);
-    REPORT_LOAD c"__asan_report_load_n": unsafe extern "C" fn(u64, usize);
+    REPORT_LOAD c"__asan_report_load_n_noabort": unsafe extern "C" fn(u64, usize);
     LEAK_CHECK c"__lsan_do_leak_check": unsafe extern "C" fn();
     UNDEFINED_DATA c"__ubsan_get_current_report_data": unsafe extern "C" fn(
         *mut *const c_char, *mut *const c_char, *mut *const c_char, *mut c_uint, *mut c_uint, *mut *mut c_char);
@@ -113,7 +112,6 @@ pub fn prepare() -> bool {
         REPORT_ADDRESS.find(false),
         REPORT_DESCRIPTION.find(false),
         LOCATE_ADDRESS.find(false),
-        REGION_IS_POISONED.find(false),
         SHADOW_MAPPING.find(false),
         REPORT_LOAD.find(false),
         LEAK_CHECK.find(false),

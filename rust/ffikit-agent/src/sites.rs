@@ -4,6 +4,7 @@
 //! As with stacks nothing is locked, changed or freed.
 
 use crate::arena::{Table, Zeroed};
+use crate::audit;
 use core::cell::UnsafeCell;
 use core::fmt::Write as _;
 use core::hash::{Hash, Hasher};
@@ -63,10 +64,15 @@ pub fn replace(frames: &mut [Frame]) {
 }
 
 fn replace_of(interpreter: &'static Interpreter, frames: &mut [Frame]) {
+    let mut caller = 0;
     for frame in frames {
         if let Some(running) = frame.python_frame() {
+            // What comes before is the interpreter's loop, or another frame that it runs.
+            audit::seen(caller);
             let number = python::site(interpreter, running).map_or(0, |site| intern(interpreter, &site));
             *frame = Frame::python(number as u64);
+        } else {
+            caller = frame.bits();
         }
     }
 }

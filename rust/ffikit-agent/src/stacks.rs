@@ -182,11 +182,6 @@ pub fn capacity() -> usize {
     NODES.len()
 }
 
-/// Whether there is no more room.
-pub fn is_full() -> bool {
-    USED.load(Relaxed) as usize >= NODES.len()
-}
-
 /// How many distinct stacks there are, about.
 pub fn count() -> u64 {
     STACKS.load(Relaxed)

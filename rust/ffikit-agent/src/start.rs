@@ -150,9 +150,8 @@ unsafe extern "C" fn exiting(_argument: *mut c_void) {
                 // SAFETY: no arguments; it does nothing where leaks are not asked for.
                 unsafe { check() };
             }
-            report::leaks();
         }
-        report::statistics();
+        report::finish();
     });
 }
 

@@ -53,7 +53,7 @@ pub unsafe fn started(
     let status = start();
     if status == 0 && !new_thread.is_null() {
         // SAFETY: pthread_create has filled it.
-        remember(unsafe { *new_thread } as u64, stack);
+        remember(unsafe { *new_thread }, stack);
     }
     STARTING.fetch_sub(1, AcqRel);
     status

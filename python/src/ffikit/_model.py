@@ -184,7 +184,7 @@ class Access(Record):
 
 
 class Leaked(Record):
-    """How much a leak report is about."""
+    """How much a leak report is about, all its meetings together."""
 
     __slots__ = ()
     __module__ = "ffikit"
@@ -332,7 +332,7 @@ class Finding(Record):
 
     @property
     def leaked(self) -> Leaked | None:
-        """How much a leak report is about."""
+        """How much a leak report is about, all its meetings together."""
         value: Leaked | None = self.get("leaked")
         return value
 

@@ -18,7 +18,7 @@ use identity::Identity;
 pub use registry::runtime_at;
 
 /// The largest of the functions that are read from their code has some 250 bytes.
-const MAX_CODE_BYTES: usize = 1024;
+const MAX_CODE_BYTES: usize = 512;
 
 /// asmcgocall calls C on a goroutine's behalf and on a system stack's.
 const MAX_CALLS: usize = 4;

@@ -114,8 +114,8 @@ impl Pclntab {
     /// in the order of their addresses. None: the tables are corrupt.
     pub(crate) fn for_each_function(&self, mut each: impl FnMut(&Function, &[u8], bool)) -> Option<()> {
         // Entries, functions and names follow each other in memory, so each has a window of its own.
-        let (mut entries, mut records) = (Window::<512>::new(), Window::<1024>::new());
-        let mut names = Window::<1024>::new();
+        let (mut entries, mut records) = (Window::<256>::new(), Window::<512>::new());
+        let mut names = Window::<256>::new();
         for index in 0..self.functions_count {
             let function = self.function(index, &mut entries)?;
             let offset = self.name_offset(&function, &mut records)? as u64;

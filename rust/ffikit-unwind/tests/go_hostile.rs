@@ -5,6 +5,7 @@
 mod gosupport;
 
 use ffikit_unwind::go::GoRuntime;
+use ffikit_unwind::module::Module;
 use ffikit_unwind::pclntab::{Pclntab, NAME_BYTES};
 use gosupport::image::Image;
 use gosupport::*;
@@ -260,4 +261,43 @@ fn unmapped_after_they_were_found() {
     drop(image);
     assert_eq!(interrogate(&sound.tables, &mut Random(7)), 0);
     assert!(GoRuntime::read(&module).is_none());
+}
+
+static MODULE: Mutex<Option<Module>> = Mutex::new(None);
+
+extern "C" fn search_in_handler(_signal: libc::c_int) {
+    let module = MODULE.lock().unwrap().unwrap();
+    let runtime = GoRuntime::read(&module).expect("a sound runtime");
+    let mut calls = 0;
+    runtime.calls_at(runtime.text_start, &mut |_| calls += 1);
+    assert!(calls > 0);
+}
+
+/// Go's signal handlers have 32 KiB, of which the kernel and the handlers themselves take their part.
+#[test]
+fn the_search_fits_a_signal_handlers_stack() {
+    const STACK_BYTES: usize = 256 << 10;
+    const PAINT: u8 = 0xa5;
+    let _alone = alone();
+    let image = image(RELEASES[5]);
+    *MODULE.lock().unwrap() = Some(image.module);
+    let mut stack = vec![PAINT; STACK_BYTES];
+    // SAFETY: the stack and the handler live until the signal was handled, on this thread.
+    unsafe {
+        let mut alternate: libc::stack_t = std::mem::zeroed();
+        alternate.ss_sp = stack.as_mut_ptr().cast();
+        alternate.ss_size = STACK_BYTES;
+        let mut before: libc::stack_t = std::mem::zeroed();
+        assert_eq!(libc::sigaltstack(&alternate, &mut before), 0);
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = search_in_handler as extern "C" fn(libc::c_int) as usize;
+        action.sa_flags = libc::SA_ONSTACK;
+        assert_eq!(libc::sigaction(libc::SIGUSR2, &action, std::ptr::null_mut()), 0);
+        assert_eq!(libc::raise(libc::SIGUSR2), 0);
+        assert_eq!(libc::sigaltstack(&before, std::ptr::null_mut()), 0);
+    }
+    let used = STACK_BYTES - stack.iter().take_while(|byte| **byte == PAINT).count();
+    eprintln!("used {used}");
+    assert!(used > 2048, "the handler ran elsewhere");
+    assert!(used < 16 << 10, "{used} bytes");
 }

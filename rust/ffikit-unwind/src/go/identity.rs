@@ -6,7 +6,7 @@ use crate::module::{Module, Segment};
 use crate::pclntab::find::Segments;
 
 /// How much of a module's notes is read.
-const MAX_NOTE_BYTES: usize = 1024;
+const MAX_NOTE_BYTES: usize = 512;
 
 /// How much writable data is searched for Go's build information.
 const MAX_DATA_BYTES: u64 = 16 << 20;
@@ -85,14 +85,14 @@ fn read_notes(segment: &Segment, hash: &mut Hash) -> bool {
 }
 
 fn has_build_info(module: &Module) -> bool {
-    const CHUNK_BYTES: u64 = 2048;
+    const CHUNK_BYTES: u64 = 1024;
     let Some(segments) = Segments::data_of(module) else {
         return false;
     };
     let mut chunk = [0; CHUNK_BYTES as usize];
-    for segment in segments.iter().filter(|segment| segment.flags & libc::PF_W != 0) {
-        let end = segment.start + segment.file_len_bytes.min(MAX_DATA_BYTES);
-        let mut at = segment.start.next_multiple_of(16);
+    for span in segments.iter().filter(|span| span.is_writable) {
+        let end = span.end.min(span.start.saturating_add(MAX_DATA_BYTES));
+        let mut at = span.start.next_multiple_of(16);
         while at < end {
             let len = CHUNK_BYTES.min(end - at) as usize;
             let is_here = |piece: &[u8]| piece.starts_with(&BUILD_INFO_MAGIC);

@@ -4,7 +4,7 @@
 //! look alike are passed over.
 
 use super::{Pclntab, Table, Window};
-use crate::module::{Module, Segment};
+use crate::module::Module;
 
 /// The magic number of Go 1.20 and later, and the two zero bytes behind it.
 const MAGIC: u64 = 0xffff_fff1;
@@ -15,7 +15,7 @@ const MAGIC_MASK: u64 = 0x0000_ffff_ffff_ffff;
 const MAX_PASSES: u64 = 16;
 
 /// Object files have some ten segments; what follows these is not looked at.
-const MAX_SEGMENTS: usize = 32;
+const MAX_SEGMENTS: usize = 16;
 
 /// No program has more functions.
 const MAX_FUNCTIONS: u64 = 1 << 24;
@@ -24,34 +24,40 @@ const MAX_FUNCTIONS: u64 = 1 << 24;
 const MODULEDATA_BYTES: usize = 328;
 
 impl Pclntab {
-    /// Looks for the tables of Go's runtime in a module.
+    /// Looks for the tables of Go's runtime in a module. Needs little of the stack: signal handlers may have no more.
     pub fn find(module: &Module) -> Option<Pclntab> {
         let mut search = Search {
             segments: Segments::data_of(module)?,
             module,
             left_bytes: MAX_PASSES.saturating_mul(module.end.checked_sub(module.start)?),
         };
-        let segments = search.segments;
-        for segment in segments.iter() {
-            let mut found = None;
-            search.scan(segment, |search, at, word| {
-                if word & MAGIC_MASK == MAGIC {
-                    found = Header::read(at, segment).and_then(|header| search.tables(&header));
+        for index in 0..MAX_SEGMENTS {
+            let Some(span) = search.segments.list[index] else {
+                break;
+            };
+            let mut from = span.start;
+            while let Some(at) = search.next(&span, from, |word| word & MAGIC_MASK == MAGIC) {
+                if let Some(tables) = Header::read(at, &span).and_then(|header| search.tables(&header)) {
+                    return Some(tables);
                 }
-                found.is_none()
-            });
-            if found.is_some() {
-                return found;
+                from = at + 8;
             }
         }
         None
     }
 }
 
-/// The segments that a module's data lies in.
+/// Memory of a segment that comes from the file.
 #[derive(Clone, Copy)]
+pub(crate) struct Span {
+    pub(crate) start: u64,
+    pub(crate) end: u64,
+    pub(crate) is_writable: bool,
+}
+
+/// The segments that a module's data lies in.
 pub(crate) struct Segments {
-    list: [Option<Segment>; MAX_SEGMENTS],
+    list: [Option<Span>; MAX_SEGMENTS],
 }
 
 impl Segments {
@@ -63,37 +69,35 @@ impl Segments {
         for more in [0, libc::PF_W, libc::PF_X] {
             module.segments(|segment| {
                 let flags = segment.flags & (libc::PF_R | libc::PF_W | libc::PF_X);
-                let is_inside = segment.start >= module.start
-                    && segment
-                        .start
-                        .checked_add(segment.file_len_bytes)
-                        .is_some_and(|end| end <= module.end);
-                if count < MAX_SEGMENTS
-                    && segment.kind == libc::PT_LOAD
-                    && flags == libc::PF_R | more
-                    && is_inside
-                {
-                    list[count] = Some(*segment);
+                let end = segment.start.saturating_add(segment.file_len_bytes);
+                let is_inside = segment.start >= module.start && end <= module.end;
+                if segment.kind == libc::PT_LOAD && flags == libc::PF_R | more && is_inside {
+                    list[count] = Some(Span {
+                        start: segment.start,
+                        end,
+                        is_writable: more == libc::PF_W,
+                    });
                     count += 1;
                 }
                 count < MAX_SEGMENTS
             })?;
+            if count == MAX_SEGMENTS {
+                break;
+            }
         }
         Some(Segments { list })
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Segment> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Span> {
         self.list.iter().flatten()
     }
 
-    /// The segment that holds all of `[start, start + len_bytes)`.
-    fn around(&self, start: u64, len_bytes: u64) -> Option<&Segment> {
-        self.iter().find(|segment| {
-            start >= segment.start
-                && start
-                    .checked_add(len_bytes)
-                    .is_some_and(|end| end <= segment.start + segment.file_len_bytes)
-        })
+    /// Whether one of them holds all of `[start, start + len_bytes)`.
+    fn hold(&self, start: u64, len_bytes: u64) -> bool {
+        let Some(end) = start.checked_add(len_bytes) else {
+            return false;
+        };
+        self.iter().any(|span| start >= span.start && end <= span.end)
     }
 }
 
@@ -110,7 +114,7 @@ struct Header {
 }
 
 impl Header {
-    fn read(at: u64, segment: &Segment) -> Option<Header> {
+    fn read(at: u64, span: &Span) -> Option<Header> {
         let window = &mut Window::<72>::new();
         let bytes = window.bytes(at, 72)?;
         let (quantum, pointer_bytes) = (bytes[6], bytes[7]);
@@ -131,7 +135,7 @@ impl Header {
             && header.units <= header.files
             && header.files < header.steps
             && header.steps < header.functions
-            && header.functions < segment.file_len_bytes - (at - segment.start);
+            && header.functions < span.end - at;
         let is_plausible = matches!(quantum, 1 | 2 | 4)
             && pointer_bytes == 8
             && (1..=MAX_FUNCTIONS).contains(&header.functions_count);
@@ -146,41 +150,39 @@ struct Search<'m> {
 }
 
 impl Search<'_> {
-    /// Calls `each` with every aligned word of a segment, until it returns false.
-    fn scan(&mut self, segment: &Segment, mut each: impl FnMut(&mut Self, u64, u64) -> bool) {
-        const CHUNK_BYTES: u64 = 2048;
+    /// The first aligned word of a segment, from an address on, that is what is looked for.
+    fn next(&mut self, span: &Span, from: u64, is_it: impl Fn(u64) -> bool) -> Option<u64> {
+        const CHUNK_BYTES: u64 = 1024;
         let mut chunk = [0; CHUNK_BYTES as usize];
-        let end = segment.start + segment.file_len_bytes;
-        let mut at = segment.start.next_multiple_of(8);
-        while at < end && self.left_bytes >= CHUNK_BYTES {
+        let mut at = from.next_multiple_of(8);
+        while at < span.end && self.left_bytes >= CHUNK_BYTES {
             self.left_bytes -= CHUNK_BYTES;
-            let len = CHUNK_BYTES.min(end - at) as usize;
+            let len = CHUNK_BYTES.min(span.end - at) as usize;
             // What cannot be read (a segment that was cut by mprotect) is passed over.
             if crate::memory::copy(at, &mut chunk[..len]) {
-                for (index, word) in chunk[..len].chunks_exact(8).enumerate() {
-                    let word = u64::from_le_bytes(word.try_into().unwrap_or_default());
-                    if !each(self, at + 8 * index as u64, word) {
-                        return;
-                    }
+                let words = chunk[..len].chunks_exact(8);
+                let mut words = words.map(|word| u64::from_le_bytes(word.try_into().unwrap_or_default()));
+                if let Some(index) = words.position(&is_it) {
+                    return Some(at + 8 * index as u64);
                 }
             }
             at += CHUNK_BYTES;
         }
+        None
     }
 
     /// The tables that a header describes, if there is a moduledata that agrees.
     fn tables(&mut self, header: &Header) -> Option<Pclntab> {
-        let segments = self.segments;
-        for segment in segments.iter() {
-            let mut found = None;
-            self.scan(segment, |search, at, word| {
-                if word == header.at {
-                    found = search.module_data(header, at);
+        for index in 0..MAX_SEGMENTS {
+            let Some(span) = self.segments.list[index] else {
+                break;
+            };
+            let mut from = span.start;
+            while let Some(at) = self.next(&span, from, |word| word == header.at) {
+                if let Some(tables) = self.module_data(header, at) {
+                    return Some(tables);
                 }
-                found.is_none()
-            });
-            if found.is_some() {
-                return found;
+                from = at + 8;
             }
         }
         None
@@ -197,8 +199,7 @@ impl Search<'_> {
         // A slice: address, length in elements, capacity.
         let table = |offset: usize, element_bytes: u64, relative: u64| {
             let (start, len_bytes) = (word(offset), word(offset + 8).checked_mul(element_bytes)?);
-            let is_it =
-                start == header.at.checked_add(relative)? && self.segments.around(start, len_bytes).is_some();
+            let is_it = start == header.at.checked_add(relative)? && self.segments.hold(start, len_bytes);
             is_it.then_some(Table { start, len_bytes })
         };
         let entries = table(128, 8, header.functions)?;
@@ -229,7 +230,7 @@ impl Search<'_> {
 
     /// Whether the functions are in order, and lie where moduledata says.
     fn check_functions(&mut self, tables: &Pclntab, low: u64, high: u64) -> bool {
-        let window = &mut Window::<1024>::new();
+        let window = &mut Window::<256>::new();
         let len_bytes = 8 * (tables.functions_count as u64 + 1);
         if self.left_bytes < len_bytes {
             return false;

@@ -130,6 +130,8 @@ pub struct Call {
     /// Only Go's tables have lines.
     pub line: Option<u32>,
     pub inlined: bool,
+    /// Interrupted at this instruction by a signal.
+    pub is_exact: bool,
     /// Module (the file's name) and offset, where no name was found in the process.
     pub place: Option<(String, u64)>,
 }
@@ -255,6 +257,7 @@ pub fn parse(text: &str) -> BTreeMap<String, Stack> {
                     name: words.next().unwrap_or_default().to_owned(),
                     line: None,
                     inlined: false,
+                    is_exact: word == "exact",
                     place: place
                         .map(|(file, offset)| (file.to_owned(), u64::from_str_radix(offset, 16).unwrap())),
                 });
@@ -270,6 +273,7 @@ pub fn parse(text: &str) -> BTreeMap<String, Stack> {
                     name: without_shapes(name),
                     line: Some(line),
                     inlined,
+                    is_exact: false,
                     place: None,
                 });
             }

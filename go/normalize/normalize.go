@@ -71,5 +71,6 @@ func normalizeFrames(frames []model.Frame, mapper pathMapper) {
 			f.Runtime, f.Machinery = true, owner
 		}
 	}
+	markCgoClosures(frames)
 	markBoundaries(frames)
 }

@@ -166,6 +166,21 @@ func main() {
 }
 `
 
+// fixtureBridge makes a library of it, in C and Go.
+const fixtureBridge = `package main
+
+/*
+static int sink;
+static __attribute__((noinline)) int plain(int x) {
+    return sink += x; // MARK: c
+}
+*/
+import "C"
+
+//export Count
+func Count(n C.int) C.int { return C.plain(C.int(len(counted(make([]string, int(n)))))) }
+`
+
 // fixtureFree needs no system headers, so that it builds for any machine.
 const fixtureFree = `
 #include "sub/step.h"
@@ -256,6 +271,11 @@ func buildRust(t testing.TB, name string, flags ...string) string {
 func buildGo(t testing.TB, name string, flags ...string) string {
 	command := append([]string{"go", "build", "-o", "out"}, flags...)
 	return build(t, name, map[string]string{"main.go": fixtureGo, "go.mod": "module words\n\ngo 1.25\n"}, append(command, ".")...)
+}
+
+func buildGoLibrary(t testing.TB) string {
+	return build(t, "go-library", map[string]string{"main.go": fixtureGo, "bridge.go": fixtureBridge, "go.mod": "module words\n\ngo 1.25\n"},
+		"env", "CGO_ENABLED=1", "CGO_CFLAGS=-g -O1", "go", "build", "-buildmode=c-shared", "-ldflags=-extldflags=-Wl,--build-id", "-o", "out", ".")
 }
 
 // smallC is the fixture for all that is not about one compiler.

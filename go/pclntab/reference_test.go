@@ -129,6 +129,14 @@ func TestStrippedByTheLinker(t *testing.T) {
 	}
 }
 
+// The largest program that comes with Go: its compiler.
+func TestLargeProgram(t *testing.T) {
+	path := compiler(t)
+	require.Greater(t, open(t, path).Len(), 15000)
+	agreeWithGosym(t, path, path, 31)
+	agreeWithGosym(t, headless(t, stripped(t, path)), path, 499)
+}
+
 // Other processors: addresses of 4 bytes, big-endian order, instructions of 2
 // and 4 bytes, and their own numbers for relocations.
 func TestOtherProcessors(t *testing.T) {

@@ -24,14 +24,23 @@ func markCgoClosures(frames []model.Frame) {
 	}
 }
 
-// isLiteralOf: `main.f.func1` is a literal of `main.f`.
+// isLiteralOf: `main.f.func1` is a literal of `main.f`, `main.f.func1.1` one of
+// `main.f.func1`; where f was inlined into g, it is called `main.g.f.func1`.
 func isLiteralOf(function, outer string) bool {
-	rest, ok := strings.CutPrefix(function, outer)
-	if !ok || outer == "" {
+	end := strings.LastIndexByte(function, '.')
+	if end < 0 {
 		return false
 	}
-	number, ok := strings.CutPrefix(rest, ".func")
-	return ok && number != "" && strings.Trim(number, "0123456789") == ""
+	stem, number := function[:end], strings.TrimPrefix(function[end+1:], "func")
+	if number == "" || strings.Trim(number, "0123456789") != "" {
+		return false
+	}
+	if stem == outer {
+		return true
+	}
+	slash := strings.LastIndexByte(outer, '/') + 1
+	dot := strings.IndexByte(outer[slash:], '.')
+	return dot >= 0 && strings.HasPrefix(stem, outer[:slash+dot+1]) && strings.HasSuffix(stem, outer[slash+dot:])
 }
 
 // isCgoCall is the Go half of a call into C (`main._Cfunc_f`), or the check of

@@ -9,7 +9,8 @@ import (
 )
 
 // Frames as a c-shared library of Go 1.26 has them (ci/suite, null_in_c): cgo
-// wrote the literal, the user wrote none.
+// wrote the literal, the user wrote none. The names are those of Go's own
+// traceback of calls from such places.
 func TestCgoClosure(t *testing.T) {
 	file := "/src/go/main.go"
 	stack := func(callee model.Frame, closure, caller string, line int) []model.Frame {
@@ -32,9 +33,14 @@ func TestCgoClosure(t *testing.T) {
 		"around a call":             {stack(call, "main.headLength.func1", "main.headLength", 77), true},
 		"in a generic function":     {stack(call, "main.head[...].func12", "main.head[...]", 77), true},
 		"in a method":               {stack(call, "main.(*queue).head.func1", "main.(*queue).head", 77), true},
+		"in a literal":              {stack(call, "main.lit.lit.func1.func2", "main.lit.func1", 77), true},
+		"in a global's literal":     {stack(call, "main.init.func1.1", "main.init.func1", 77), true},
+		"in a range function":       {stack(call, "main.r.r.func2.r-range1.func3", "main.r-range1", 77), true},
 		"at the check":              {stack(check, "main.headLength.func1", "main.headLength", 77), true},
 		"the user's own line":       {stack(call, "main.headLength.func1", "main.headLength", 78), false},
 		"around the user's call":    {stack(user, "main.headLength.func1", "main.headLength", 77), false},
+		"of another package":        {stack(call, "other.h.headLength.func1", "main.headLength", 77), false},
+		"of a longer name":          {stack(call, "main.xheadLength.func1", "main.headLength", 77), false},
 		"of another function":       {stack(call, "main.tail.func1", "main.headLength", 77), false},
 		"a function of such a name": {stack(call, "main.headLength.funcs", "main.headLength", 77), false},
 	} {

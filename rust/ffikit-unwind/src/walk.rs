@@ -335,9 +335,12 @@ impl<'f> Walker<'f> {
             *frame = Frame::return_address(key);
             len += 1;
         }
+        if len != self.len || key == 0 {
+            // Else key may be that of an interrupted instruction, which is not its address.
+            self.at.pc = key;
+        }
         self.at.sp = sp;
         self.at.fp = fp;
-        self.at.pc = key;
         self.len = len;
         key
     }

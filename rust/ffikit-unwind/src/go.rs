@@ -15,7 +15,7 @@ use crate::memory::{copy, is_page_readable, load_u64};
 use crate::module::Module;
 use crate::pclntab::{Call, Function, Pclntab};
 use identity::Identity;
-pub use registry::runtime_at;
+pub use registry::{runtime_at, runtime_linked_with};
 
 /// The largest of the functions that are read from their code has some 250 bytes.
 const MAX_CODE_BYTES: usize = 512;
@@ -28,6 +28,9 @@ const MIN_STACK_BYTES: u64 = 2048;
 
 /// Far above what a stack may grow to (runtime.maxstacksize is 1 GB unless a program sets it).
 const MAX_STACK_BYTES: u64 = 1 << 40;
+
+/// How much stack C functions without CFI may use, in words: 256 KiB.
+const MAX_C_STACK_WORDS: u64 = 1 << 15;
 
 /// A Go runtime that was found in a loaded module.
 #[derive(Debug)]
@@ -226,10 +229,23 @@ impl GoRuntime {
         (self.thread_start.0..self.thread_start.1).contains(&ret)
     }
 
-    /// Whether `pc` is C code that Go's own linker put before Go's: it has no CFI.
-    #[inline]
-    pub fn is_c_code(&self, pc: u64) -> bool {
-        (self.tables.text_start..self.text_start).contains(&pc)
+    /// Where C code that has no CFI was called from Go: the return address in asmcgocall,
+    /// and the stack pointer after that return, by the first word from `sp` on that is this
+    /// address and has a goroutine beside it. What lies between stays unknown.
+    ///
+    /// That is for C code which Go's own linker took in ([`runtime_linked_with`]): it does so for
+    /// packages of the standard library, whose C code does not call Go back. So no
+    /// former call's return address lies below the true one.
+    #[cold]
+    pub fn find_asmcgocall(&self, sp: u64) -> Option<(u64, u64)> {
+        let slots = (0..MAX_C_STACK_WORDS).map(|index| sp.wrapping_add(8 * index));
+        for slot in slots {
+            let (word, above) = (load_u64(slot)?, slot.wrapping_add(8));
+            if self.is_asmcgocall(word) && self.goroutine_frame(word, above).is_some() {
+                return Some((word, above));
+            }
+        }
+        None
     }
 
     /// The calls that `pc` is in, the innermost (inlined) one first; `pc` lies in the call

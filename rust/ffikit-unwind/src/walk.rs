@@ -371,6 +371,7 @@ impl<'f> Walker<'f> {
         }
         match rule.step() {
             Step::Outermost => Err(End::Complete),
+            Step::Failing(End::NoCfi) => self.skip_to_go(key),
             Step::Failing(end) => Err(end),
             Step::Go => self.go(key),
             Step::Signal => self.leave_signal(),
@@ -567,6 +568,9 @@ impl<'f> Walker<'f> {
             if runtime.is_crosscall2(ret) {
                 return self.enter_caller(runtime.leave_crosscall2(fp));
             }
+            if runtime.is_thread_start(ret) {
+                return Err(End::Complete);
+            }
             if runtime.is_sigtramp(ret) {
                 self.enter_caller(runtime.leave_sigtramp(fp))?;
                 if is_signal_trampoline(self.at.pc) {
@@ -588,6 +592,17 @@ impl<'f> Walker<'f> {
             callee = ret;
             fp = caller_frame(fp, caller_fp);
         }
+    }
+
+    /// Past C code that Go's own linker took in, without its CFI: to the call from Go that
+    /// it serves. Gives the key to go on with.
+    #[cold]
+    fn skip_to_go(&mut self, key: u64) -> Result<u64, End> {
+        let runtime = go::runtime_linked_with(key - 1).ok_or(End::NoCfi)?;
+        let (ret, sp) = runtime.find_asmcgocall(self.at.sp).ok_or(End::NoCfi)?;
+        (self.at.pc, self.at.sp) = (ret, sp);
+        self.push(Frame::return_address(ret))?;
+        Ok(ret)
     }
 
     /// Goes on in the C code that called Go. Gives the key to go on with.

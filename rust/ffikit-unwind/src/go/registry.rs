@@ -50,6 +50,14 @@ pub fn runtime_at(pc: u64) -> Option<&'static GoRuntime> {
     None
 }
 
+/// The runtime that Go's own linker put C code beside, if `pc` lies in such code. It has
+/// no CFI; see [`GoRuntime::find_asmcgocall`].
+#[cold]
+pub fn runtime_linked_with(pc: u64) -> Option<&'static GoRuntime> {
+    let mut known = RUNTIMES.iter().map_while(get);
+    known.find(|known| (known.tables.text_start..known.text_start).contains(&pc))
+}
+
 #[inline(always)]
 fn get(known: &AtomicPtr<GoRuntime>) -> Option<&'static GoRuntime> {
     // SAFETY: a pointer that is not null is that of a static runtime which is complete.

@@ -174,6 +174,23 @@ pub extern "C" fn call(callback: extern "C" fn()) {
     callback();
 }
 
+/// Name, file and line of one instruction of a code object, by a frame that is made up for it.
+///
+/// # Safety
+/// `into` is `len` bytes to write, `len` > 0; `code` is a code object.
+#[no_mangle]
+pub unsafe extern "C" fn name_at(code: u64, offset: u64, into: *mut c_char, len: usize) {
+    let text = known().map_or_else(told, |interpreter| {
+        let layout = interpreter.layout();
+        let mut frame = [0u64; 16];
+        frame[layout.frame_code as usize / 8] = code;
+        frame[layout.frame_instruction as usize / 8] = code + layout.code_instructions + offset;
+        name(interpreter, frame.as_ptr() as u64, &mut HashMap::new())
+    });
+    // SAFETY: as promised.
+    unsafe { give(&text, into, len) }
+}
+
 /// "name offset" of what is known of this interpreter.
 ///
 /// # Safety

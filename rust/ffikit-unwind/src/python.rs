@@ -26,6 +26,8 @@ mod discovery;
 mod frames;
 pub mod layout;
 mod names;
+#[cfg(test)]
+mod tests;
 
 pub use discovery::{discover, forget, interpreter, refused, Reason, Refusal};
 pub use frames::{this_thread, Frames};

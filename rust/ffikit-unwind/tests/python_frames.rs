@@ -8,6 +8,10 @@ use pythonsupport::{manifest_path, printed, probe, pythons, run};
 
 /// What frames.py must have compared; a case that went missing there is missed here.
 const CASES: [&str; 18] = [
+    "threads",
+    "foreign_threads",
+    "forks",
+    "sub_interpreters",
     "plain",
     "methods",
     "lambdas_and_comprehensions",
@@ -21,11 +25,7 @@ const CASES: [&str; 18] = [
     "recursion",
     "unicode_names",
     "reused_addresses",
-    "threads",
-    "foreign_threads",
-    "forks",
     "tracing",
-    "sub_interpreters",
 ];
 
 #[test]
@@ -40,5 +40,26 @@ fn frames_are_those_that_python_names() {
             .map(|line| line.strip_prefix("ok ").unwrap_or(line))
             .collect::<Vec<_>>();
         assert_eq!(agreed, CASES, "CPython {}", python.version);
+    }
+}
+
+#[test]
+fn lines_are_those_of_code_objects() {
+    for python in pythons() {
+        let program = manifest_path("tests/programs/python/lines.py");
+        let said = printed(&mut run(&python, &[&program, probe()]));
+        let counts: Vec<u32> = said
+            .split_whitespace()
+            .map(|word| word.parse().unwrap())
+            .collect();
+        let [instructions, functions, without_line] = counts[..] else {
+            panic!("CPython {}: {said}", python.version);
+        };
+        // Enough of each kind to mean something.
+        assert!(
+            instructions > 15_000 && functions > 500 && without_line > 100,
+            "CPython {}: {said}",
+            python.version
+        );
     }
 }

@@ -110,7 +110,7 @@ pub const OWNED_BY_GENERATOR: u8 = 1;
 /// it is no Python frame either. 3.11 has none.
 pub const OWNED_BY_STACK: u8 = 3;
 
-const LAYOUT_3_11: Layout = Layout {
+pub(super) const LAYOUT_3_11: Layout = Layout {
     runs: Runs::MarkedEntry,
     interpreters_head: 40,
     interpreter_next: 0,
@@ -138,7 +138,7 @@ const LAYOUT_3_11: Layout = Layout {
     text_data: 72,
 };
 
-const LAYOUT_3_12: Layout = Layout {
+pub(super) const LAYOUT_3_12: Layout = Layout {
     runs: Runs::FrameOnStack,
     threads_head: 72,
     thread_id: 136,

@@ -6,98 +6,22 @@ Python says at the same moment, in the same expression, on the same line.
 prints "ok CASE" for each case that agreed; the first that does not ends the run.
 """
 
+# Lambdas and map() are what is tested, and so are names that are no ASCII.
+# ruff: noqa: C400, C417, E731, RUF001
+
 import asyncio
 import contextlib
-import ctypes
 import functools
 import gc
 import os
 import sys
-import threading
 import traceback
 
-PROBE = sys.argv[1]
-# PyDLL keeps the GIL during the call, CDLL gives it up.
-held, released = ctypes.PyDLL(PROBE), ctypes.CDLL(PROBE)
-SIZE = 1 << 20
+# An isolated interpreter (-I) does not look beside the program.
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-
-def probe(library=held, times=1):
-    text = ctypes.create_string_buffer(SIZE)
-    library.frames_here(text, SIZE, times)
-    return text.value.decode()
-
-
-def python_says(frame=None):
-    """[(qualified name, file, line)], leaf first, of the caller."""
-    frame = frame or sys._getframe(1)
-    stack = []
-    while frame is not None:
-        # A lone surrogate, as in an undecodable file name, cannot be UTF-8.
-        names = (frame.f_code.co_qualname, frame.f_code.co_filename)
-        qualname, file = ("".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in name) for name in names)
-        stack.append((qualname, file, frame.f_lineno or 0))
-        frame = frame.f_back
-    return stack
-
-
-def parse(said):
-    runs, natives = [], []
-    for line in said.splitlines():
-        kind, *rest = line.split("\t")
-        if kind == "run":
-            runs.append((int(rest[0]), []))
-        elif kind == "frame":
-            runs[-1][1].append((rest[0], rest[1], int(rest[2])))
-        elif kind == "native":
-            natives.append((int(rest[0]), int(rest[1]), rest[2]))
-        else:
-            raise AssertionError(said)
-    return runs, natives
-
-
-class Disagreement(Exception):
-    pass
-
-
-LOOP = "_PyEval_EvalFrameDefault"
-CHECKED = 0
-
-
-def agree(said, expected):
-    """probe() itself is the leaf of what was said, and not part of what is expected."""
-    global CHECKED
-    CHECKED += 1
-    runs, natives = parse(said)
-    frames = [frame for _, run in runs for frame in run]
-    if frames and frames[0][0] == "probe":
-        del frames[0]
-    if frames != expected:
-        raise Disagreement("\nsaid     %s\nexpected %s" % (frames, expected))
-    entries = [entry for entry, _ in runs]
-    if entries != sorted(set(entries)):
-        raise Disagreement("entries do not rise: %s" % entries)
-    # On the native stack as libgcc walks it, each run lies in a frame of its own, and
-    # each activation of the loop has one. (Where the compiler split the loop, the part
-    # that called has no name of its own.)
-    holders = [[native for native in natives if native[0] <= entry < native[1]] for entry in entries]
-    loops = [native for native in natives if native[2] == LOOP]
-    holds = [native for holder in holders for native in holder]
-    if any(len(holder) != 1 for holder in holders) or len(set(holds)) != len(holds) or not set(loops) <= set(holds):
-        raise Disagreement("entries %s, native frames %s" % (entries, natives))
-    if any(symbol not in (LOOP, "") for _, _, symbol in holds):
-        raise Disagreement("not in the loop: %s" % holds)
-    return len(runs)
-
-
-# ---- one case a function; decorated ones are run in order -------------------
-
-CASES = {}
-
-
-def case(function):
-    CASES[function.__name__] = function
-    return function
+import frames_of_threads  # noqa: F401 - registers its cases
+from compare import CALLBACK, CASES, agree, case, held, probe, python_says, released
 
 
 @case
@@ -157,9 +81,7 @@ def lambdas_and_comprehensions():
 
 @case
 def many_lines():
-    agree(
-        probe(), python_says()
-    )
+    agree(probe(), python_says())
     value = [
         1,
         agree(probe(), python_says()),
@@ -254,9 +176,6 @@ def coroutines():
         await asyncio.get_running_loop().run_in_executor(None, lambda: agree(probe(), python_says()))
 
     asyncio.run(main())
-
-
-CALLBACK = ctypes.CFUNCTYPE(None)
 
 
 @case
@@ -408,81 +327,6 @@ def reused_addresses():
 
 
 @case
-def threads():
-    stop = threading.Event()
-    errors = []
-
-    def busy():
-        while not stop.is_set():
-            sum(range(100))
-
-    def work(library):
-        try:
-            for _ in range(200):
-                agree(probe(library), python_says())
-            agree(probe(library, 200), python_says())
-        except BaseException as error:
-            errors.append(error)
-
-    others = [threading.Thread(target=busy) for _ in range(2)]
-    workers = [threading.Thread(target=work, args=(library,)) for library in (held, released) * 2]
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    try:
-        for thread in others + workers:
-            thread.start()
-        for thread in workers:
-            thread.join()
-        # Without the GIL while others hold it: still this thread's frames, each time.
-        agree(probe(released, 2000), python_says())
-        text = ctypes.create_string_buffer(SIZE)
-        for _ in range(100):
-            released.frames_of_foreign_thread(text, SIZE)
-            assert text.value == b"", text.value
-    finally:
-        stop.set()
-        for thread in others:
-            thread.join()
-        sys.setswitchinterval(interval)
-    assert not errors, errors[0]
-
-
-@case
-def foreign_threads():
-    ran = []
-
-    def called():
-        try:
-            ran.append(agree(probe(), python_says()))
-            ran.append(agree(probe(released), python_says()))
-        except BaseException as error:
-            ran.append(error)
-
-    text = ctypes.create_string_buffer(SIZE)
-    for _ in range(20):
-        released.frames_after_callback(CALLBACK(called), text, SIZE)
-        assert text.value == b"", text.value
-    assert ran == [1] * 40, ran
-
-
-@case
-def forks():
-    import warnings
-
-    warnings.simplefilter("ignore", DeprecationWarning)
-    child = os.fork()
-    if child == 0:
-        try:
-            agree(probe(), python_says())
-            agree(probe(released), python_says())
-            os._exit(0)
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-    assert os.waitpid(child, 0)[1] == 0
-
-
-@case
 def tracing():
     def traced(frame, event, argument):
         return traced
@@ -513,66 +357,17 @@ def tracing():
             monitoring.free_tool_id(3)
 
 
-INSIDE = """
-import sys
-sys.argv = ["", PROBE]
-SOURCE
-def inner(library):
-    agree(probe(library), python_says() + OUTER)
-inner(held)
-inner(released)
-list(map(inner, [held, released]))
-def on_thread():
-    global said, expected
-    said, expected = probe(), python_says()
-thread = threading.Thread(target=on_thread)
-thread.start()
-thread.join()
-agree(said, expected)
-"""
-
-
-def inside(outer):
-    """What a sub-interpreter runs: this file's beginning, and checks that expect OUTER's frames below their own."""
-    with open(__file__, encoding="utf-8") as file:
-        source = file.read().partition("# ---- one case")[0]
-    return INSIDE.replace("SOURCE", source, 1).replace("PROBE", repr(PROBE), 1).replace("OUTER", repr(outer))
-
-
-@case
-def sub_interpreters():
-    if sys.version_info >= (3, 13):
-        import _interpreters as module
-
-        execute, makers = module.exec, [functools.partial(module.create, kind) for kind in ("legacy", "isolated")]
-    else:
-        import _xxsubinterpreters as module
-
-        execute, makers = module.run_string, [functools.partial(module.create, isolated=False)]
-    for make in makers:
-        interpreters = [make(), make()]
-        for interpreter in interpreters:
-            failed = execute(interpreter, inside(python_says()))
-            if failed is not None:
-                raise Disagreement(failed.formatted)
-            agree(probe(), python_says())
-            agree(probe(released), python_says())
-        for interpreter in interpreters:
-            module.destroy(interpreter)
-            agree(probe(), python_says())
-
-
 def main():
     wanted = sys.argv[2:] or CASES
     for name in wanted:
-        before = CHECKED
+        before = agree.count
         try:
             CASES[name]()
         except BaseException:
             traceback.print_exc()
             print("failed", name, flush=True)
             return 1
-        if CHECKED == before and name != "forks":
+        if agree.count == before and name != "forks":
             print("failed", name, "compared nothing", flush=True)
             return 1
         print("ok", name, flush=True)

@@ -79,7 +79,7 @@ func abs(x int) int {
 }
 
 //go:noinline
-func grammar(x int) string {
+func grammar(x int) string { // MARK: grammar declared
 	text := strconv.Itoa(x)
 //line grammar.y:7
 	text += strings.Repeat("y", x&7)
@@ -161,7 +161,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// make runs a command in the fixtures' folder, once a name, with OUT replaced
+// makeFixture runs a command in the fixtures' folder, once a name, with OUT replaced
 // by the path of what it makes, which is returned. What is missing fails the
 // test.
 func makeFixture(t testing.TB, name string, env []string, command ...string) string {
@@ -197,11 +197,26 @@ func goBuild(t testing.TB, release, kind, source string, env []string, flags ...
 	t.Helper()
 	if release != "local" {
 		env = append([]string{"GOTOOLCHAIN=" + release}, env...)
-		require.Contains(t, run(t, env, "go", "version"), release,
-			"Go %s is needed; `GOTOOLCHAIN=%s go version` fetches it", release, release)
+		requireRelease(t, release)
 	}
 	command := append([]string{"go", "build", "-o", "OUT"}, flags...)
 	return makeFixture(t, release+"-"+kind, env, append(command, "./"+source)...)
+}
+
+// present are the releases that are known to be there.
+var present sync.Map
+
+func requireRelease(t testing.TB, release string) {
+	t.Helper()
+	if _, ok := present.Load(release); ok {
+		return
+	}
+	cmd := exec.Command("go", "version")
+	cmd.Dir, cmd.Env = fixtures.dir, append(os.Environ(), "GOTOOLCHAIN="+release)
+	output, err := cmd.CombinedOutput()
+	require.NoError(t, err, "Go %s is needed: `GOTOOLCHAIN=%s go version` fetches it\n%s", release, release, output)
+	require.Contains(t, string(output), release)
+	present.Store(release, true)
 }
 
 var withCgo = []string{"CGO_ENABLED=1"}

@@ -3,12 +3,16 @@ package pclntab_test
 import (
 	"debug/elf"
 	"debug/gosym"
+	"fmt"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/ffikit/ffikit/go/model"
+	"github.com/ffikit/ffikit/go/pclntab"
 )
 
 // The first independent reference is the standard library's debug/gosym, which
@@ -113,6 +117,82 @@ func TestEveryRelease(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What a user sees of his own code in a stripped library: the lines are those of
+// the markers.
+func TestInlinedCallsOfAStrippedLibrary(t *testing.T) {
+	for _, release := range releases {
+		table := open(t, stripped(t, library(t, release)))
+		visit := functionNamed(t, table, "words/work.(*visitor).visit")
+		assert.Equal(t, mark(t, "visit declared"), visit.Line)
+		var addrs []model.VirtAddr
+		for addr := visit.Start; addr < visit.End; addr++ {
+			addrs = append(addrs, addr)
+		}
+		resolved, err := table.Resolve(addrs)
+		require.NoError(t, err)
+		want := []string{
+			fmt.Sprint("words/work.innermost:", mark(t, "innermost"), "-", mark(t, "innermost"), " inlined"),
+			fmt.Sprint("words/work.middle:", mark(t, "middle"), "-", mark(t, "middle declared"), " inlined"),
+			fmt.Sprint("words/work.(*visitor).visit:", mark(t, "visit"), "-", mark(t, "visit declared")),
+		}
+		var chains []string
+		for _, chain := range resolved {
+			chains = append(chains, text(chain))
+		}
+		assert.Contains(t, chains, strings.Join(want, ", "), release)
+	}
+}
+
+func functionNamed(t *testing.T, table *pclntab.Table, name string) pclntab.Function {
+	t.Helper()
+	for i := range table.Len() {
+		if f, err := table.At(i); err == nil && f.Name == name {
+			return f
+		}
+	}
+	require.Fail(t, "no function "+name)
+	return pclntab.Function{}
+}
+
+func text(chain []model.Frame) string {
+	var parts []string
+	for _, frame := range chain {
+		part := fmt.Sprint(frame.Function, ":", frame.Line, "-", frame.FunctionLine)
+		if frame.Inlined {
+			part += " inlined"
+		}
+		if strings.HasSuffix(frame.File, "/work/work.go") {
+			parts = append(parts, part)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// Line directives lead into other files, where the distance from the function's
+// declaration means nothing.
+func TestLineDirectives(t *testing.T) {
+	table := open(t, stripped(t, program(t, "local")))
+	grammar := functionNamed(t, table, "words/work.grammar")
+	var addrs []model.VirtAddr
+	for addr := grammar.Start; addr < grammar.End; addr++ {
+		addrs = append(addrs, addr)
+	}
+	resolved, err := table.Resolve(addrs)
+	require.NoError(t, err)
+	places := map[string]int{}
+	for _, chain := range resolved {
+		if len(chain) > 0 {
+			outer := chain[len(chain)-1]
+			places[fmt.Sprint(filepath.Base(outer.File), ":", outer.Line, "-", outer.FunctionLine)]++
+		}
+	}
+	declared := mark(t, "grammar declared")
+	assert.NotZero(t, places[fmt.Sprint("work.go:", declared+1, "-", declared)])
+	assert.NotZero(t, places["grammar.y:7-0"])
+	// The directive names a file without a folder.
+	assert.NotZero(t, places["work.go:1000-0"])
 }
 
 // The linker's own way to strip lays out the code as it does without.

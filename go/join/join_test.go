@@ -150,7 +150,7 @@ func TestSignal(t *testing.T) {
 
 	// A walk that did not get past the handlers knows no callers.
 	f = newFile(7)
-	f.ReportStack(0, 0, 7, f.Stack(5, agent+0x10, runtime+0x11, runtime+0x70), 0, store+0x1ff, "SEGV")
+	f.ReportStack(0, 0, 7, f.Stack(5, agent+0x10, runtime+0x11, runtime+0x70, runtime+0x75, service+0x81, service+0x91), 0, store+0x1ff, "SEGV")
 	out = joined(t, f, r)
 	assert.Equal(t, show(r.Stacks[0]), show(out[0].Stacks[0]))
 	assert.False(t, out[0].Stacks[0].Complete)
@@ -226,6 +226,20 @@ func TestNotRecorded(t *testing.T) {
 	out = joined(t, newFile(7), long)
 	assert.Empty(t, out[0].Stacks[1].Truncated)
 	assert.Equal(t, notRecorded, out[0].Stacks[2].Truncated)
+}
+
+// Two stacks of one role, by one caller of malloc, are two recorded ones.
+func TestTwoAllocations(t *testing.T) {
+	f := newFile(7)
+	f.ReportStack(0, 0, 7, f.Stack(0, agent+0x10, runtime+0x11, store+0x100, exe+0x600), 0x5018, store+0x100, "heap-use-after-free")
+	for i := range uint64(2) {
+		f.ReportStack(0, 2, 7, f.Stack(0, agent+0x20, runtime+0x38, store+0x200, exe+0x610+i), 0x5010+i, 0, "")
+	}
+	r := useAfterFree()
+	r.Stacks[1] = stackOf(model.RoleAllocation, runtime+0x30, store+0x200)
+	out := joined(t, f, r)
+	assert.Equal(t, "clang_rt.asan-x86_64.so+0x30 store.so+0x200 python3+0x610", show(out[0].Stacks[1]))
+	assert.Equal(t, "clang_rt.asan-x86_64.so+0x30 store.so+0x200 python3+0x611", show(out[0].Stacks[2]))
 }
 
 // A walk that ended early takes the place of the log's only if it says more.

@@ -3,10 +3,14 @@
 import dataclasses
 import difflib
 import pathlib
+import re
 from typing import Any
 
 from markers import Markers, Place
-from scenarios import Frame
+from scenarios import LIBRARY, Frame
+
+# A module or package of Python's standard library, below any interpreter.
+STANDARD_LIBRARY = re.compile(r"/lib/python3\.\d+/(?!site-packages/)(\w+)(?:\.py$|/)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,18 +44,29 @@ def told(language: str, function: str, place: Place) -> str:
 
 def got_line(frame: dict[str, Any], sources: Sources) -> str:
     """A frame of a report as a line."""
+    library = STANDARD_LIBRARY.search(frame.get("file", ""))
+    if library and frame.get("language") == "python":
+        return f"{LIBRARY} {library.group(1)}"
     return told(frame.get("language", "?"), frame.get("function", "?"), sources.place(frame))
 
 
 def wanted_line(frame: Frame, markers: Markers) -> str:
     """A frame that must be there as a line."""
+    if frame.language == LIBRARY:
+        return f"{LIBRARY} {frame.function}"
     return told(frame.language, frame.function, markers.place(frame.label))
 
 
 def differences(stack: dict[str, Any], chain: list[Frame], sources: Sources, markers: Markers) -> list[str]:
     """What differs, as lines; empty where every frame is there, in order, and no other."""
-    frames = user_frames(stack)
-    got = [got_line(frame, sources) for frame in frames]
+    frames = []
+    got: list[str] = []
+    for frame in user_frames(stack):
+        line = got_line(frame, sources)
+        if line.startswith(f"{LIBRARY} ") and got[-1:] == [line]:
+            continue  # one entry stands for all of a row
+        frames.append(frame)
+        got.append(line)
     wanted = [wanted_line(frame, markers) for frame in chain]
     if got != wanted:
         return list(difflib.ndiff(wanted, got))
@@ -73,6 +88,8 @@ def shown(stack: dict[str, Any], chain: list[Frame], sources: Sources, markers: 
         elif wanted and line.removesuffix(" inlined") == wanted[0]:
             lines.append(f"    = {line}")
             wanted.pop(0)
+        elif line.startswith(f"{LIBRARY} ") and lines[-1:] == [f"    = {line}"]:
+            continue
         else:
             lines.append(f"    + {line}")
     lines += [f"    - {line}" for line in wanted]

@@ -8,7 +8,7 @@ from typing import Any
 from chains import Sources, differences, user_frames
 from markers import Markers
 from sanitizing import Run
-from scenarios import Finding, Frame, Scenario
+from scenarios import Finding, Frame, Scenario, leaf
 from scenarios.asked import GO_SIGNAL
 
 # What may be left out of the leaks: CPython's, from 3.12 on.
@@ -89,7 +89,7 @@ def check_report(wrong: Complaints, finding: Finding, report: dict[str, Any], ru
         check_end(wrong, role, stack, ends[role])
         if role == roles[0]:
             check_pointed(wrong, "blame", [report.get("blame")], chain, report, run.sources, markers)
-        elif role != "thread":  # who started a thread is no part of the fault
+        elif role in ("free", "allocation"):  # of these one frame is named as related
             check_pointed(wrong, role, report.get("related") or [], chain, report, run.sources, markers)
     wrong.expect(
         bool(re.fullmatch(r"([0-9]+:)?[0-9a-f]{16,}", report.get("fingerprint", ""))),
@@ -139,9 +139,10 @@ def check_pointed(
     markers: Markers,
 ) -> None:
     """The leaf of a chain is what blame, or a related pointer, points at."""
-    if not chain:
+    first = leaf(chain)
+    if first is None:
         return  # nothing of the user's is to be seen
-    wanted = markers.place(chain[0].label)
+    wanted = markers.place(first.label)
     pointed = [sources.place(pointed_frame(report, pointer)) for pointer in pointers if pointer]
     wrong.expect(wanted in pointed, f"{what}: points at {pointed}, wanted {wanted}")
     wrong.expect(all(pointer and pointer.get("reason") for pointer in pointers), f"{what}: without a reason")

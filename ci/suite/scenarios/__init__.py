@@ -1,9 +1,9 @@
 """The scenarios of the suite: what is run, and what must be found."""
 
 from . import controls, flow, leaks, memory, programs, signals, undefined
-from .asked import Finding, Frame, Scenario
+from .asked import LIBRARY, Finding, Frame, Scenario, leaf
 
-__all__ = ["SCENARIOS", "Finding", "Frame", "Scenario"]
+__all__ = ["LIBRARY", "SCENARIOS", "Finding", "Frame", "Scenario", "leaf"]
 
 SCENARIOS: tuple[Scenario, ...] = (
     *memory.SCENARIOS,

@@ -4,7 +4,8 @@ Stacks are given whole: every frame that is the user's own, leaf first, down to
 the root (the line of the script that runs `main`, or main itself). Each is one
 line of text, "language function @label", with " inlined" behind where it must be
 an inlined one. The label is a marker comment in the sources (markers.py), so that
-no line number stands here.
+no line number stands here. "library NAME" stands for frames of a module of Python's
+standard library, one or more in a row: how many it has is its own affair.
 """
 
 import dataclasses
@@ -20,6 +21,8 @@ GO_SYSTEM_STACK = "Go's system stack"
 GO_ACCESS = "an access by Go code gives the sanitizer one address"
 
 FRAME = re.compile(r"(?P<language>\S+) (?P<function>.+) @(?P<label>\w+)(?P<inlined> inlined)?")
+
+LIBRARY = "library"
 
 # Stacks that are not a walk down to a thread's root, by role: they are the same
 # with and without the companion.
@@ -37,11 +40,19 @@ class Frame:
 
     @classmethod
     def parse(cls, text: str) -> "Frame":
-        """Reads "language function @label[ inlined]"."""
+        """Reads "language function @label[ inlined]", or "library NAME"."""
+        language, _, rest = text.partition(" ")
+        if language == LIBRARY and rest.isidentifier():
+            return cls(LIBRARY, rest, "", False)
         found = FRAME.fullmatch(text)
         if not found:
             raise ValueError(f"not a frame: {text!r}")
         return cls(found["language"], found["function"], found["label"], found["inlined"] is not None)
+
+
+def leaf(chain: list[Frame]) -> Frame | None:
+    """The first frame of the program's own: what is to blame."""
+    return next((frame for frame in chain if frame.language != LIBRARY), None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +98,7 @@ class Finding:
             end = next(i for i, frame in enumerate(chain) if not frame.inlined)
             return chain[: end + 1], GO_ACCESS
         cut = next((i for i, frame in enumerate(chain) if frame.language == "go"), len(chain))
-        native = [frame for frame in chain[:cut] if frame.language != "python"]
+        native = [frame for frame in chain[:cut] if frame.language not in ("python", LIBRARY)]
         return native, GO_SYSTEM_STACK if cut < len(chain) else ""
 
 

@@ -40,5 +40,10 @@ SCENARIOS = (
         prints=("service: recovered:",),
     ),
     *control("clean_threads", "threads, goroutines, callbacks, a fork", "trips", CHECKSUM_AFTER_THREADS),
-    *control("clean_ctypes", "ctypes over memory that lives", "trips", read_by_ctypes("clean_ctypes", ("read", 16))),
+    *control(
+        "clean_ctypes",
+        "ctypes over memory that lives",
+        "trips",
+        read_by_ctypes("clean_ctypes", ("library ctypes",), ("read", 16)),
+    ),
 )

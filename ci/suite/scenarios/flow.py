@@ -21,24 +21,20 @@ def released(story: str, fault: list[str]) -> Finding:
     )
 
 
-def checksum_on_thread() -> list[str]:
-    """The part of a thread of Python, which main started."""
-    return [
-        *GO_CHECKSUM,
-        "go main.ServiceChecksum @service_checksum",
-        "cython records.Record.checksum @cy_checksum",
-        "python read_checksum @thread_checksum",
-    ]
-
-
 PYTHON_THREAD = Finding(
     ASAN,
     FREED,
     {
-        "fault": checksum_on_thread(),
+        "fault": [
+            *GO_CHECKSUM,
+            "go main.ServiceChecksum @service_checksum",
+            "cython records.Record.checksum @cy_checksum",
+            "python read_checksum @thread_checksum",
+            "library threading",
+        ],
         "free": [*RELEASE, *told("python_thread", "python_thread_release")],
         "allocation": [*NEW, *told("python_thread", "python_thread_new")],
-        "thread": told("python_thread", "python_thread_start"),
+        "thread": ["library threading", *told("python_thread", "python_thread_start")],
     },
     access=("read", 1),
 )
@@ -116,6 +112,7 @@ SCENARIOS = (
                     "cython records.Record.peek @cy_peek",
                     "python payload_of @generator_peek",
                     "python peek_soon @coroutine_generator",
+                    "library asyncio",
                     *told("coroutine"),
                 ],
             ),

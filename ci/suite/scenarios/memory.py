@@ -38,13 +38,13 @@ def use_after_free(story: str) -> Finding:
     )
 
 
-def read_by_ctypes(story: str, access: tuple[str, int] | None = None) -> Finding:
+def read_by_ctypes(story: str, library: tuple[str, ...] = (), access: tuple[str, int] | None = None) -> Finding:
     """A released record whose address ctypes takes: the script itself is to blame."""
     return Finding(
         ASAN,
         FREED,
         {
-            "fault": told(story),
+            "fault": [*library, *told(story)],
             "free": [*RELEASE, *told(story, f"{story}_release")],
             "allocation": [*NEW, *told(story, f"{story}_new")],
         },
@@ -200,10 +200,12 @@ SCENARIOS = (
         ),
     ),
     Scenario(
-        "ctypes_string_at", "ctypes.string_at of a freed record", (read_by_ctypes("ctypes_string_at", ("read", 16)),)
+        "ctypes_string_at",
+        "ctypes.string_at of a freed record",
+        (read_by_ctypes("ctypes_string_at", ("library ctypes",), ("read", 16)),),
     ),
     Scenario("ctypes_from_address", "from_address of a freed record", (read_by_ctypes("ctypes_from_address"),)),
-    Scenario("ctypes_cast", "ctypes.cast of a freed record", (read_by_ctypes("ctypes_cast"),)),
+    Scenario("ctypes_cast", "ctypes.cast of a freed record", (read_by_ctypes("ctypes_cast", ("library ctypes",)),)),
     Scenario("ctypes_freed_later", "freed after ctypes took it: a stated miss", (), 0, command_status=0),
     Scenario(
         "slice_overrun",

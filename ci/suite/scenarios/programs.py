@@ -50,7 +50,16 @@ SCENARIOS = (
         "… built by gcc, with gcc's runtime",
         (PLAIN,),
         program=("replay-gcc",),
+        tells="plain_program",
+    ),
+    Scenario(
+        "plain_program_by_gcc.alone",
+        "… and without the companion: no build IDs",
+        (PLAIN,),
+        program=("replay-gcc",),
         partial="the log names no build ID",
+        tells="plain_program",
+        companion=False,
     ),
     Scenario(
         "plain_program_threads",

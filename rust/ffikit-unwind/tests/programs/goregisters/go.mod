@@ -1,0 +1,3 @@
+module goregisters
+
+go 1.21

@@ -3,6 +3,7 @@
 //! llvm-symbolizer. A missing tool fails.
 #![allow(dead_code)] // Each test file uses its part.
 
+use ffikit_unwind::End;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
@@ -256,19 +257,37 @@ fn symbolize(input: String) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// What `// chain LABEL: NAME…` in a source says. `NAME?` is missing where a tail call took its place.
-pub fn expected_chains(source: &str) -> BTreeMap<String, Vec<String>> {
+/// What a source says of a stack that it prints.
+pub struct Expected {
+    /// Its functions, leaf first; `NAME?` is missing where a tail call took its place.
+    chain: Vec<String>,
+    /// By name; the outermost frame unless the source says otherwise.
+    end: String,
+    /// libgcc must give the same stack.
+    by_libgcc: bool,
+}
+
+/// What `// chain LABEL: NAME…` in a source says. `LABEL [END]` ends otherwise than at the
+/// outermost frame; `LABEL [alone]` is what libgcc cannot walk.
+pub fn expected_chains(source: &str) -> BTreeMap<String, Expected> {
     let text = fs::read_to_string(sources().join(source)).unwrap();
     let chains = text
         .lines()
         .filter_map(|line| line.trim().strip_prefix("// chain "));
-    let split = |chain: &str| {
+    let parse = |chain: &str| {
         let (label, names) = chain
             .split_once(": ")
             .unwrap_or_else(|| panic!("{source}: {chain}"));
-        (label.to_string(), names.split(' ').map(String::from).collect())
+        let (label, remark) = label.split_once(" [").unwrap_or((label, "Complete]"));
+        let remark = remark.trim_end_matches(']');
+        let expected = Expected {
+            chain: names.split(' ').map(String::from).collect(),
+            end: if remark == "alone" { "Complete" } else { remark }.into(),
+            by_libgcc: remark != "alone",
+        };
+        (label.to_string(), expected)
     };
-    let chains: BTreeMap<_, _> = chains.map(split).collect();
+    let chains: BTreeMap<_, _> = chains.map(parse).collect();
     assert!(!chains.is_empty(), "{source} names no chain");
     chains
 }
@@ -281,24 +300,25 @@ pub fn assert_chains(source: &str, build: &str, output: &str, makes_tail_calls: 
     let stacks = stacks(output);
     for (stack, functions) in stacks.iter().zip(own_functions(&stacks, source)) {
         let label = &stack.label;
-        let chain = expected
+        let expected = expected
             .remove(label)
             .unwrap_or_else(|| panic!("{source} does not name {label}, or it was printed twice"));
-        let chain: Vec<_> = chain
+        let chain: Vec<_> = expected
+            .chain
             .iter()
             .filter(|name| !(makes_tail_calls && name.ends_with('?')))
             .map(|name| name.trim_end_matches('?'))
             .collect();
         assert_eq!(functions, chain, "{build}, {label}\n{output}");
-        assert_eq!(
-            stack.end, 0,
-            "{build}, {label}: it ends at the outermost frame\n{output}"
-        );
-        assert_eq!(stack.libgcc, "same", "{build}, {label}\n{output}");
+        let end = format!("{:?}", End::ALL[stack.end as usize]);
+        assert_eq!(end, expected.end, "{build}, {label}: where it ends\n{output}");
+        let libgcc = if expected.by_libgcc {
+            "same"
+        } else {
+            "was not asked"
+        };
+        assert_eq!(stack.libgcc, libgcc, "{build}, {label}\n{output}");
     }
-    assert!(
-        expected.is_empty(),
-        "{build}: missing {:?}\n{output}",
-        expected.keys()
-    );
+    let missing: Vec<_> = expected.keys().collect();
+    assert!(missing.is_empty(), "{build}: missing {missing:?}\n{output}");
 }

@@ -6,11 +6,13 @@
  *     stack label
  *     frame BITS FILE VIRT_ADDR     one a line, leaf first; the caller of trace is the first
  *     end CODE
- *     libgcc same | differs I | ends after N
+ *     libgcc same | differs I | ends after N | was not asked
  *
  * and its source says what the stack must be, in a comment that the test reads:
  *
  *     // chain label: leaf middle main
+ *     // chain label [alone]: …       libgcc is not asked: it faults, or ends early
+ *     // chain label [NoCfi]: …       it ends otherwise than at the outermost frame
  */
 #ifndef FFIKIT_TESTS_WALKER_H
 #define FFIKIT_TESTS_WALKER_H
@@ -102,7 +104,9 @@ static inline void print_stack(const char *label, const struct stack *ours, cons
         print_frame(ours->frames[i]);
     printf("end %u\n", ours->end);
     long at = difference(ours, libgcc, 1);
-    if (at < 0)
+    if (libgcc->len == 0)
+        printf("libgcc was not asked\n");
+    else if (at < 0)
         printf("libgcc same\n");
     else if ((size_t)at == libgcc->len)
         printf("libgcc ends after %ld\n", at);
@@ -111,11 +115,11 @@ static inline void print_stack(const char *label, const struct stack *ours, cons
     fflush(stdout);
 }
 
-/* Walks by both, and prints what came. */
-static NOINLINE __attribute__((unused)) void trace(const char *label) {
+static inline __attribute__((always_inline)) void trace_by(const char *label, bool by_libgcc) {
     struct stack ours = {{0}, 0, 0}, libgcc = {{0}, 0, 0};
     ours.len = walker_here(own_bounds, ours.frames, FRAMES_MAX, &ours.end);
-    _Unwind_Backtrace(keep_frame, &libgcc);
+    if (by_libgcc)
+        _Unwind_Backtrace(keep_frame, &libgcc);
     print_stack(label, &ours, &libgcc);
     /* Unknown bounds are slower and else the same. */
     struct stack again = {{0}, 0, 0};
@@ -123,6 +127,17 @@ static NOINLINE __attribute__((unused)) void trace(const char *label) {
     if (difference(&ours, &again, 1) >= 0 || ours.end != again.end)
         printf("wrong: unknown bounds give another stack\n");
     fflush(stdout);
+}
+
+/* Walks by both, and prints what came. */
+static NOINLINE __attribute__((unused)) void trace(const char *label) {
+    trace_by(label, true);
+    KEEP();
+}
+
+/* Where libgcc faults or ends early. */
+static NOINLINE __attribute__((unused)) void trace_alone(const char *label) {
+    trace_by(label, false);
     KEEP();
 }
 

@@ -24,7 +24,7 @@ impl Identity {
     /// None: the module cannot be read any more.
     pub(super) fn of(module: &Module) -> Option<Identity> {
         let mut hash = Hash(0xcbf2_9ce4_8422_2325);
-        for word in [module.start, module.end, module.bias, module.link_map] {
+        for word in [module.start, module.end, module.bias] {
             hash.add(word);
         }
         let mut has_go_note = false;

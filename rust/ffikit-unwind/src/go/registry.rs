@@ -22,6 +22,8 @@ static OTHERS: [AtomicU64; 1024] = [const { AtomicU64::new(0) }; 1024];
 
 struct Room {
     taken: AtomicBool,
+    /// That of the module, once the runtime was published; it may be given up since.
+    identity: AtomicU64,
     runtime: UnsafeCell<MaybeUninit<GoRuntime>>,
 }
 
@@ -32,6 +34,7 @@ impl Room {
     const fn new() -> Room {
         Room {
             taken: AtomicBool::new(false),
+            identity: AtomicU64::new(0),
             runtime: UnsafeCell::new(MaybeUninit::uninit()),
         }
     }
@@ -90,22 +93,36 @@ pub(super) fn publish(
         other(identity).store(identity, Release);
         return None;
     };
-    let room = ROOMS.iter().find(|room| !room.taken.swap(true, Acquire))?;
-    // SAFETY: `taken` was false, so this thread alone has the room, and nobody has its address.
-    let ours: *mut GoRuntime = unsafe { (*room.runtime.get()).write(runtime) };
+    // A module that comes back to its place has its room still.
+    let former = ROOMS.iter().find(|room| room.identity.load(Acquire) == identity);
+    let room = match former {
+        Some(room) => room,
+        None => {
+            let room = ROOMS.iter().find(|room| !room.taken.swap(true, Acquire))?;
+            // SAFETY: `taken` was false, so this thread alone has the room, and nobody has its address.
+            unsafe { (*room.runtime.get()).write(runtime) };
+            room
+        }
+    };
+    let ours: *mut GoRuntime = room.runtime.get().cast();
     for known in &RUNTIMES {
         for free in [null_mut(), nobody()] {
             if known.compare_exchange(free, ours, AcqRel, Acquire).is_ok() {
+                room.identity.store(identity, Release);
                 return get(known);
             }
         }
-        if let Some(known) = get(known).filter(|known| known.identity == identity) {
-            // Another thread was first, and nobody has seen ours.
-            room.taken.store(false, Release);
-            return Some(known);
+        if let Some(first) = get(known).filter(|known| known.identity == identity) {
+            // Another thread was first; nobody has seen a room of ours.
+            if former.is_none() {
+                room.taken.store(false, Release);
+            }
+            return Some(first);
         }
     }
-    room.taken.store(false, Release);
+    if former.is_none() {
+        room.taken.store(false, Release);
+    }
     None
 }
 

@@ -27,6 +27,28 @@ unsafe impl Zeroed for Leaf {}
 
 static LEAVES: Table<AtomicPtr<Leaf>> = Table::new();
 
+/// An address, complemented: what we hold of it in memory and registers LeakSanitizer
+/// shall not take for a pointer to the block.
+#[derive(Clone, Copy)]
+pub struct Hidden(u64);
+
+impl Hidden {
+    #[inline(always)]
+    pub const fn new(abs_addr: u64) -> Hidden {
+        Hidden(!abs_addr)
+    }
+
+    #[inline(always)]
+    const fn leaf(self) -> usize {
+        (!self.0 >> LEAF_BITS) as usize
+    }
+
+    #[inline(always)]
+    const fn slot(self) -> usize {
+        (!self.0 >> SLOT_BITS) as usize % LEAF_SLOTS
+    }
+}
+
 /// The stacks of a block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Block {
@@ -42,20 +64,20 @@ pub fn prepare() -> bool {
 }
 
 #[inline(always)]
-fn slot(abs_addr: u64) -> Option<&'static Slot> {
-    let leaf = LEAVES.get((abs_addr >> LEAF_BITS) as usize)?.load(Acquire);
+fn slot(block: Hidden) -> Option<&'static Slot> {
+    let leaf = LEAVES.get(block.leaf())?.load(Acquire);
     if leaf.is_null() {
         return None;
     }
     // SAFETY: leaves stay for ever.
     let leaf = unsafe { &*leaf };
-    leaf.0.get((abs_addr >> SLOT_BITS) as usize % LEAF_SLOTS)
+    leaf.0.get(block.slot())
 }
 
 #[cold]
 #[inline(never)]
-fn grow(abs_addr: u64) -> Option<&'static Slot> {
-    let place = LEAVES.get((abs_addr >> LEAF_BITS) as usize)?;
+fn grow(block: Hidden) -> Option<&'static Slot> {
+    let place = LEAVES.get(block.leaf())?;
     let leaf = crate::arena::reserve(size_of::<Leaf>())?.cast::<Leaf>();
     if place
         .compare_exchange(core::ptr::null_mut(), leaf, AcqRel, Acquire)
@@ -65,14 +87,14 @@ fn grow(abs_addr: u64) -> Option<&'static Slot> {
         // SAFETY: nobody else has seen this mapping.
         unsafe { libc::syscall(libc::SYS_munmap, leaf, size_of::<Leaf>()) };
     }
-    slot(abs_addr)
+    slot(block)
 }
 
 /// Keeps the stack of an allocation; what was known of an older block there is
 /// forgotten. False: there is no memory for it.
 #[inline(always)]
-pub fn allocated(abs_addr: u64, stack: u32) -> bool {
-    match slot(abs_addr).or_else(|| grow(abs_addr)) {
+pub fn allocated(block: Hidden, stack: u32) -> bool {
+    match slot(block).or_else(|| grow(block)) {
         Some(slot) => {
             slot.0.store(stack as u64, Release);
             true
@@ -84,15 +106,15 @@ pub fn allocated(abs_addr: u64, stack: u32) -> bool {
 /// Whether a block is there that was allocated and not yet freed. The sanitizer
 /// tells of each free before it checks the address, so there may be none.
 #[inline(always)]
-pub fn is_live(abs_addr: u64) -> bool {
-    let block = at(abs_addr);
+pub fn is_live(block: Hidden) -> bool {
+    let block = at(block);
     block.allocated != 0 && block.freed == 0
 }
 
 /// Keeps the stack of a free, if it is the block's first one.
 #[inline(always)]
-pub fn freed(abs_addr: u64, stack: u32) {
-    let Some(slot) = slot(abs_addr) else { return };
+pub fn freed(block: Hidden, stack: u32) {
+    let Some(slot) = slot(block) else { return };
     let before = slot.0.load(Acquire);
     if before != 0 && before >> 32 == 0 {
         let after = before | (stack as u64) << 32;
@@ -101,10 +123,10 @@ pub fn freed(abs_addr: u64, stack: u32) {
     }
 }
 
-/// What is known of the block that starts at `abs_addr`.
+/// What is known of the block that starts there.
 #[inline(always)]
-pub fn at(abs_addr: u64) -> Block {
-    let value = slot(abs_addr).map_or(0, |slot| slot.0.load(Acquire));
+pub fn at(block: Hidden) -> Block {
+    let value = slot(block).map_or(0, |slot| slot.0.load(Acquire));
     Block {
         allocated: value as u32,
         freed: (value >> 32) as u32,

@@ -1,6 +1,7 @@
 //! What a report needs: its own stack, walked from the callback, and those that
 //! are kept for the memory and the thread that it is about.
 
+use crate::blocks::Hidden;
 use crate::evidence::{self, ReportStack, Role, Writer};
 use crate::log::{self, Line};
 use crate::{blocks, capture, hooks, runtime, thread, threads};
@@ -152,7 +153,7 @@ fn write(writer: &mut Writer, report: &Report, is_logged: bool, frames: &mut [Fr
         });
     }
     if let Some(start) = report.block {
-        let block = blocks::at(start);
+        let block = blocks::at(Hidden::new(start));
         for (role, stack) in [(Role::Free, block.freed), (Role::Allocation, block.allocated)] {
             if let Some(stack) = writer.kept_stack(stack) {
                 writer.report_stack(&stack_of(role, stack, start));
@@ -251,7 +252,7 @@ pub fn leaks() {
 }
 
 fn leak(writer: &mut Writer, sequence: u32, abs_addr: u64) {
-    if let Some(stack) = writer.kept_stack(blocks::at(abs_addr).allocated) {
+    if let Some(stack) = writer.kept_stack(blocks::at(Hidden::new(abs_addr)).allocated) {
         writer.report_stack(&ReportStack {
             sequence,
             role: Role::Leak,

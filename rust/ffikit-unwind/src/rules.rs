@@ -101,17 +101,15 @@ fn learn(pc: u64, generation: u64) -> Result<Rule, End> {
 fn derive(pc: u64, generation: u64) -> Result<Rule, End> {
     // A call may be the last instruction of its function: look up the call, not what follows.
     let call = pc.wrapping_sub(1);
-    if go::runtime_at(call).is_some() {
-        return Ok(Rule::go(pc));
-    }
     let module = Module::find(call).ok_or(End::UnknownCode)?;
+    // Also where a runtime is known there: it may be that of a module which was unloaded.
     if !is_seen(&module, generation) {
         python::discover(&module);
         go::discover(&module);
         see(&module, generation);
-        if go::runtime_at(call).is_some() {
-            return Ok(Rule::go(pc));
-        }
+    }
+    if go::runtime_at(call).is_some() {
+        return Ok(Rule::go(pc));
     }
     cfi::with_row(&module, call, |row| Rule::pack(row, pc))
 }

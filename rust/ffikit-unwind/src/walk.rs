@@ -268,7 +268,7 @@ impl<'f> Walker<'f> {
     fn native<const ALL: bool>(&mut self) -> Result<core::convert::Infallible, End> {
         // The rule of a return address is that of the call before it; what was
         // interrupted, and the leaf, is looked up where it stands.
-        let mut key = self.at.pc + 1;
+        let mut key = self.at.pc.wrapping_add(1).max(1);
         loop {
             if !ALL {
                 key = self.plain(key);

@@ -214,7 +214,7 @@ pub(crate) fn is_signal_trampoline(pc: u64) -> bool {
 /// signal interrupted it at one of its two instructions.
 fn is_in_signal_trampoline(key: u64) -> bool {
     if is_exact(key) {
-        is_signal_trampoline(key - 1) || is_signal_trampoline(key - 5)
+        is_signal_trampoline(key - 1) || is_signal_trampoline(key.wrapping_sub(5))
     } else {
         is_signal_trampoline(key)
     }
@@ -225,7 +225,7 @@ fn is_in_signal_trampoline(key: u64) -> bool {
 fn is_in_plt_entry(pc: u64) -> bool {
     // What is still to come of it, from its first instruction or a later one.
     for at in 0..5 {
-        let Some([code]) = code_at(pc + 4 * at) else {
+        let Some([code]) = code_at(pc.wrapping_add(4 * at)) else {
             return false;
         };
         let is_part = code == 0xd503_245f // bti c

@@ -44,6 +44,7 @@ pub fn forget() {
             entry.key.store(0, Relaxed);
         }
     }
+    python::forget();
 }
 
 /// The generation that rules of this moment belong to.

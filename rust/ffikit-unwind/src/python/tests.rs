@@ -4,7 +4,7 @@
 extern crate std;
 
 use super::layout::{self, Layout, Runs, LAYOUT_3_11, LAYOUT_3_12};
-use super::{describe, site, this_thread, Interpreter};
+use super::{describe, site, this_thread, Interpreter, Reason, Refusal};
 use crate::module::Module;
 use std::boxed::Box;
 use std::cell::Cell;
@@ -314,6 +314,58 @@ fn dead_and_foreign_objects_have_no_names() {
     world.set_word(code + layout::OBJECT_TYPE, CODE_TYPE);
     world.set_word(name + layout::OBJECT_TYPE, CODE_TYPE);
     assert_eq!(describe(world.interpreter, &alive, &mut buffer), None);
+}
+
+#[test]
+fn versions_are_refused_by_name() {
+    let refused = |version_hex| layout::of(version_hex, 0).err();
+    assert_eq!(refused(0x030a_0ef0), Some(Reason::Older));
+    assert_eq!(refused(0x0310_00f0), Some(Reason::Newer));
+    assert_eq!(refused(0x0400_00f0), Some(Reason::Newer));
+    assert_eq!(refused(0x030b_00a7), Some(Reason::Prerelease));
+    assert_eq!(refused(0x030e_00b1), Some(Reason::Prerelease));
+    assert_eq!(refused(0x030b_00c1), None);
+    assert_eq!(refused(0x030d_00f0), Some(Reason::Unreadable));
+    let shown = |version_hex, reason| format!("{}", Refusal { version_hex, reason });
+    assert_eq!(
+        shown(0x0310_02f0, Reason::Newer),
+        "CPython 3.16.2 is a version that is not known: native frames only"
+    );
+    assert_eq!(
+        shown(0, Reason::Older),
+        "CPython is older than 3.11: native frames only"
+    );
+}
+
+/// `_Py_DebugOffsets` is the interpreter's word, and may be anything.
+#[test]
+fn what_an_interpreter_says_of_itself_is_checked() {
+    let version_hex = 0x030d_05f0;
+    let mut words = [0u64; 128];
+    words[0] = u64::from_le_bytes(*b"xdebugpy");
+    words[1] = version_hex as u64;
+    let ask = |words: &[u64; 128]| layout::of(version_hex, words.as_ptr() as u64);
+    // All zero is no layout.
+    assert_eq!(ask(&words), Err(Reason::Unexpected));
+    words[2] = 1;
+    assert_eq!(ask(&words), Err(Reason::FreeThreaded));
+    words[1] += 0x10000;
+    assert_eq!(ask(&words), Err(Reason::Unexpected));
+    words[1] = version_hex as u64;
+    words[0] = 0;
+    assert_eq!(ask(&words), Err(Reason::Unexpected));
+    words[0] = u64::from_le_bytes(*b"xdebugpy");
+    words[2] = 0;
+    let mut random = Random(7);
+    for _ in 0..10_000 {
+        for word in &mut words[3..] {
+            *word = match random.below(4) {
+                0 => u64::MAX - random.below(16),
+                _ => random.below(300),
+            };
+        }
+        let _ = ask(&words);
+    }
 }
 
 #[test]

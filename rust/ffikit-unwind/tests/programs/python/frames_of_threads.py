@@ -26,9 +26,9 @@ def threads():
 
     def work(library):
         try:
-            for _ in range(200):
+            for _ in range(50):
                 agree(probe(library), python_says())
-            agree(probe(library, 200), python_says())
+            agree(probe(library, 100), python_says())
         except BaseException as error:
             errors.append(error)
 
@@ -42,9 +42,9 @@ def threads():
         for thread in workers:
             thread.join()
         # Without the GIL while others hold it: still this thread's frames, each time.
-        agree(probe(released, 2000), python_says())
+        agree(probe(released, 500), python_says())
         text = ctypes.create_string_buffer(SIZE)
-        for _ in range(100):
+        for _ in range(30):
             released.frames_of_foreign_thread(text, SIZE)
             assert text.value == b"", text.value
     finally:

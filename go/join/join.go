@@ -159,43 +159,50 @@ func (p *process) fault(r *model.Report) {
 	}
 }
 
-// find gives the recorded stacks of r: those whose turn it is if they fit,
-// else the next that do.
+// find gives the recorded stacks of r: the next that have the place of the
+// fault, else the next that are about the same.
 func (p *process) find(r *model.Report) *group {
 	for p.next < len(p.groups) && p.groups[p.next].taken {
 		p.next++
 	}
-	for i := p.next; i < len(p.groups) && i < p.next+window; i++ {
-		if !p.groups[i].taken && p.belongs(r, &p.groups[i]) {
-			return &p.groups[i]
+	for _, belongs := range []func(*model.Report, *trace.ReportStack) bool{p.samePlace, sameSubject} {
+		for i := p.next; i < len(p.groups) && i < p.next+window; i++ {
+			g := &p.groups[i]
+			if g.taken {
+				continue
+			}
+			for _, recorded := range g.stacks {
+				if of := &p.evidence.ReportStacks[recorded]; of.Role == trace.RoleFault && belongs(r, of) {
+					return g
+				}
+			}
 		}
 	}
 	return nil
 }
 
-// belongs says that a recorded report is r: by the place of the fault, or by
-// what it is about.
-func (p *process) belongs(r *model.Report, g *group) bool {
+// samePlace says that both are of one instruction.
+func (p *process) samePlace(r *model.Report, recorded *trace.ReportStack) bool {
 	leaf := leafOf(r)
-	for _, i := range g.stacks {
-		recorded := &p.evidence.ReportStacks[i]
-		if recorded.Role != trace.RoleFault {
-			continue
-		}
-		if leaf == 0 {
-			// A place without an address: the order is all there is.
-			return r.Tool != ubsanTool || recorded.Kind == ubsanKind
-		}
-		if recorded.PC != 0 && (recorded.PC == leaf || recorded.PC-1 == leaf) {
-			return true
-		}
-		if r.AbsAddr != nil && recorded.AbsAddr == *r.AbsAddr && recorded.Kind == r.Kind {
-			return true
-		}
-		frames, _, _ := p.evidence.Frames(recorded.Stack)
-		return anchored(faultStack(r).Frames, frames) >= 0
+	if leaf == 0 {
+		return false
 	}
-	return false
+	if recorded.PC != 0 && (recorded.PC == leaf || recorded.PC-1 == leaf) {
+		return true
+	}
+	frames, _, _ := p.evidence.Frames(recorded.Stack)
+	return anchored(faultStack(r).Frames, frames) >= 0
+}
+
+// sameSubject says that both are of one kind of fault at one address. A finding
+// of UBSan that has a place in the source alone is the next one: the order is
+// all there is.
+func sameSubject(r *model.Report, recorded *trace.ReportStack) bool {
+	if r.Tool == ubsanTool {
+		s := faultStack(r)
+		return recorded.Kind == ubsanKind && len(s.Frames) == 1 && s.Frames[0].AbsAddr == 0
+	}
+	return r.AbsAddr != nil && *r.AbsAddr != 0 && recorded.AbsAddr == *r.AbsAddr && recorded.Kind == r.Kind
 }
 
 // How UBSan's findings are called in logs, and in the evidence.

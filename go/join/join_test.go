@@ -207,6 +207,34 @@ func TestDrift(t *testing.T) {
 	assert.True(t, out[1].Stacks[0].Complete)
 }
 
+// Where a program goes on after a report, the same memory may be read again:
+// the place tells the reports apart, whatever their order.
+func TestOneAddressTwoPlaces(t *testing.T) {
+	f := newFile(7)
+	for _, i := range []uint64{0x10, 0x20} {
+		f.ReportStack(uint32(i), 0, 7, f.Stack(0, agent+0x10, runtime+0x11, store+0x100+i, exe+0x600+i), 0x5018, store+0x100+i, "heap-use-after-free")
+	}
+	var reports []model.Report
+	for _, i := range []uint64{0x20, 0x10} {
+		r := useAfterFree()
+		r.Stacks = []model.Stack{stackOf(model.RoleFault, store+0x100+i)}
+		reports = append(reports, r)
+	}
+	out := joined(t, f, reports...)
+	assert.Equal(t, "store.so+0x120 python3+0x620", show(out[0].Stacks[0]))
+	assert.Equal(t, "store.so+0x110 python3+0x610", show(out[1].Stacks[0]))
+}
+
+// A report without a stack takes no other's.
+func TestReportWithoutStack(t *testing.T) {
+	f := newFile(7)
+	record(f, 0)
+	bare := model.Report{Tool: "AddressSanitizer", Kind: "shadow-memory-range-interleaves", PID: 7}
+	out := joined(t, f, bare, useAfterFree())
+	assert.Empty(t, out[0].Stacks)
+	assert.True(t, out[1].Stacks[0].Complete)
+}
+
 // What the companion has no stack of stays, and says why there is so little.
 func TestNotRecorded(t *testing.T) {
 	f := newFile(7)

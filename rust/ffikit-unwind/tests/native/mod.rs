@@ -208,7 +208,8 @@ pub fn stacks(output: &str) -> Vec<Stack> {
 /// The functions of each stack that `source` defines, leaf first, inlined ones too; by llvm-symbolizer.
 pub fn own_functions(stacks: &[Stack], source: &str) -> Vec<Vec<String>> {
     // System libraries are large to read, and nothing of ours.
-    let is_ours = |file: &str| file.contains(env!("CARGO_TARGET_TMPDIR"));
+    let this = std::env::current_exe().unwrap();
+    let is_ours = |file: &str| file.contains(env!("CARGO_TARGET_TMPDIR")) || Path::new(file) == this;
     let mut input = String::new();
     let mut owners = Vec::new();
     for (index, stack) in stacks.iter().enumerate() {

@@ -9,7 +9,7 @@ void goGrow(void);
 
 #define STAY __asm__ volatile("")
 
-/* The frame pointer that c_outer was called with: that of a Go frame. */
+/* The frame pointer of the Go frame that c_outer was called from. */
 static void *frame_of_go;
 
 __attribute__((noinline)) void c_leaf(const char *label)
@@ -41,6 +41,27 @@ __attribute__((noinline)) void c_after(void)
 }
 
 void c_outer(void);
+#if defined(__aarch64__)
+/* Go does not leave its frame pointer to C here; asmcgocall keeps g, and how deep its frame lies. */
+__asm__(".text\n"
+        ".globl c_outer\n"
+        ".type c_outer, %function\n"
+        "c_outer:\n"
+        ".cfi_startproc\n"
+        "    ldp x9, x10, [sp]\n"
+        "    ldr x9, [x9, 8]\n"
+        "    sub x0, x9, x10\n"
+        "    str x30, [sp, -16]!\n"
+        ".cfi_def_cfa_offset 16\n"
+        ".cfi_offset 30, -16\n"
+        "    bl c_enter\n"
+        "    ldr x30, [sp], 16\n"
+        ".cfi_def_cfa_offset 0\n"
+        ".cfi_restore 30\n"
+        "    ret\n"
+        ".cfi_endproc\n"
+        ".size c_outer, .-c_outer\n");
+#else
 __asm__(".text\n"
         ".globl c_outer\n"
         ".type c_outer, @function\n"
@@ -55,6 +76,7 @@ __asm__(".text\n"
         "    ret\n"
         ".cfi_endproc\n"
         ".size c_outer, .-c_outer\n");
+#endif
 
 __attribute__((noinline)) void c_enter(void *frame)
 {

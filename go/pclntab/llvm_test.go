@@ -116,7 +116,7 @@ func TestInlinedCallsAgreeWithLLVM(t *testing.T) {
 	for _, release := range releases {
 		for _, path := range []string{program(t, release), library(t, release)} {
 			t.Run(filepath.Base(path), func(t *testing.T) {
-				requireAgreement(t, compareWithLLVM(t, open(t, path), path, llvmStep))
+				requireAgreement(t, compareWithLLVM(t, open(t, path), path, 101*sparse))
 			})
 		}
 	}

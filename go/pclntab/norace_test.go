@@ -3,6 +3,6 @@
 package pclntab_test
 
 const (
-	mutants  = 1000 // of each of three files
-	llvmStep = 101
+	mutants = 1000 // of each of three files
+	sparse  = 1
 )

@@ -62,7 +62,7 @@ func agreeWithGosym(t *testing.T, path, twin string, step uint64) {
 	ranges := ours.TextRanges()
 	require.Len(t, ranges, 1)
 	var addrs []model.VirtAddr
-	for addr := uint64(ranges[0].Start); addr < uint64(ranges[0].End); addr += step {
+	for addr := uint64(ranges[0].Start); addr < uint64(ranges[0].End); addr += step * sparse {
 		addrs = append(addrs, model.VirtAddr(addr))
 	}
 	frames, err := ours.Resolve(addrs)

@@ -63,6 +63,17 @@ pub struct GoFrame {
     pub hi: u64,
 }
 
+/// How an interrupted Go function returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InterruptedCaller {
+    /// The return address.
+    pub ret: u64,
+    /// Where the function's frame pointer would point: the return address is at `frame + 8`.
+    pub frame: u64,
+    /// The caller's frame pointer.
+    pub fp: u64,
+}
+
 /// Looks whether a module has a Go runtime, and keeps what it finds. Call it
 /// where a module is seen for the first time, and again when the module at an
 /// address may be another one: what was kept for the former is then given up.
@@ -198,6 +209,25 @@ impl GoRuntime {
                 (is_stack && is_inside && is_mapped).then_some(GoFrame { fp, lo, hi })
             }
         }
+    }
+
+    /// The caller of a Go function that a signal interrupted, at any of its instructions: it may have
+    /// no frame yet, or no more. None: it switches stacks there, or is not Go's at all.
+    #[cold]
+    pub fn caller_of_interrupted(&self, pc: u64, sp: u64, fp: u64) -> Option<InterruptedCaller> {
+        if cfg!(not(target_arch = "x86_64")) {
+            return None; // The return address may still be in a register there.
+        }
+        let depth = self.tables.stack_depth_at(pc).filter(|depth| depth % 8 == 0)?;
+        let ret_at = sp.checked_add(depth)?;
+        let frame = ret_at.checked_sub(8)?;
+        let ret = load_u64(ret_at)?;
+        if !(self.text_start..self.text_end).contains(&ret) {
+            return None;
+        }
+        // Functions with a frame save their caller's right below the return address, and then point there.
+        let fp = if fp == frame { load_u64(frame)? } else { fp };
+        Some(InterruptedCaller { ret, frame, fp })
     }
 
     /// Whether `ret` is the return address of sigtramp's call into Go: Go handles a signal, or hands it on.

@@ -78,6 +78,7 @@ pub const NAME_BYTES: usize = 1024;
 /// `_func`: the fixed part is 44 bytes, then npcdata and nfuncdata 32-bit offsets.
 const FUNC_BYTES: u64 = 44;
 const NAME_OFFSET: u64 = 4;
+const PCSP: u64 = 16;
 const PCFILE: u64 = 20;
 const PCLN: u64 = 24;
 const PCDATA_COUNT: u64 = 28;
@@ -213,6 +214,14 @@ impl Pclntab {
             }
         }
         None
+    }
+
+    /// How far the stack pointer is below the return address when `pc` is the next instruction (exactly, not
+    /// that of a call), in bytes. None: it is not known, as in functions that switch stacks.
+    pub fn stack_depth_at(&self, pc: u64) -> Option<u64> {
+        let function = self.function_at(pc)?;
+        let steps = self.field(&function, PCSP, &mut Window::<64>::new())?;
+        u64::try_from(self.value_at(steps, &function, pc)?).ok()
     }
 
     fn tell(

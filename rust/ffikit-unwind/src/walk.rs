@@ -1,10 +1,10 @@
 //! The walk itself: from registers to frames, through all languages.
 
-use crate::arch::crossing::caller_frame;
-use crate::arch::{code_address, is_signal_trampoline, Registers, Rule, Step};
+mod go_frames;
+
+use crate::arch::{code_address, Registers, Rule, Step};
 use crate::bounds::StackBounds;
 use crate::cfi::{self, Cfa, Saved};
-use crate::go;
 use crate::memory::{is_readable, PAGE_BYTES};
 use crate::module::Module;
 use crate::python;
@@ -525,92 +525,5 @@ impl<'f> Walker<'f> {
         }
         self.at = after;
         Ok(())
-    }
-
-    /// From a return address in Go code through its frames, until C called it.
-    /// Frames of Go are linked by RBP, on goroutine stacks and on system stacks alike.
-    #[inline(never)]
-    fn go(&mut self, ip: u64) -> Result<u64, End> {
-        let runtime = go::runtime_at(ip - 1).ok_or(End::UnknownGo)?;
-        let mut fp = self.at.fp;
-        // A return address in the function whose frame pointer it is.
-        let mut callee = ip;
-        let (mut stack, mut stack_len) = (0, 0);
-        if runtime.is_asmcgocall(ip) {
-            // The goroutine's stack may have moved since C was called, and RBP with it.
-            let goroutine = runtime.goroutine_frame(ip, self.at.sp).ok_or(End::UnknownGo)?;
-            fp = goroutine.fp;
-            // 15 short, so that a frame's two words lie within.
-            (stack, stack_len) = (goroutine.lo, (goroutine.hi - goroutine.lo).saturating_sub(15));
-        }
-        loop {
-            if fp == 0 {
-                return Err(End::Complete);
-            }
-            let (caller_fp, ret) = if fp.wrapping_sub(stack) < stack_len {
-                // SAFETY: both words lie on the stack of the goroutine that this thread runs.
-                unsafe {
-                    (
-                        (fp as *const u64).read_unaligned(),
-                        (fp as *const u64).add(1).read_unaligned(),
-                    )
-                }
-            } else {
-                (
-                    self.load(fp).ok_or(End::Unreadable)?,
-                    self.load(fp.wrapping_add(8)).ok_or(End::Unreadable)?,
-                )
-            };
-            if ret == 0 {
-                return Err(End::Complete);
-            }
-            self.push(Frame::return_address(ret))?;
-            if runtime.is_crosscall2(ret) {
-                return self.enter_caller(runtime.leave_crosscall2(fp));
-            }
-            if runtime.is_thread_start(ret) {
-                return Err(End::Complete);
-            }
-            if runtime.is_sigtramp(ret) {
-                self.enter_caller(runtime.leave_sigtramp(fp))?;
-                if is_signal_trampoline(self.at.pc) {
-                    // Go's own has no CFI that would say so.
-                    return self.leave_signal();
-                }
-                return Ok(self.at.pc);
-            }
-            if !(runtime.text_start..runtime.text_end).contains(&ret) {
-                // Entered from C by other ways than cgo's: threads start so.
-                self.at.pc = ret;
-                self.at.sp = runtime
-                    .stack_pointer_above(fp, callee - 1)
-                    .ok_or(End::UnknownGo)?;
-                self.at.fp = caller_fp;
-                self.enter_stack();
-                return Ok(ret);
-            }
-            callee = ret;
-            fp = caller_frame(fp, caller_fp);
-        }
-    }
-
-    /// Past C code that Go's own linker took in, without its CFI: to the call from Go that
-    /// it serves. Gives the key to go on with.
-    #[cold]
-    fn skip_to_go(&mut self, key: u64) -> Result<u64, End> {
-        let runtime = go::runtime_linked_with(key - 1).ok_or(End::NoCfi)?;
-        let (ret, sp) = runtime.find_asmcgocall(self.at.sp).ok_or(End::NoCfi)?;
-        (self.at.pc, self.at.sp) = (ret, sp);
-        self.push(Frame::return_address(ret))?;
-        Ok(ret)
-    }
-
-    /// Goes on in the C code that called Go. Gives the key to go on with.
-    fn enter_caller(&mut self, caller: Option<go::Caller>) -> Result<u64, End> {
-        let caller = caller.ok_or(End::UnknownGo)?;
-        self.at = caller.into();
-        self.enter_stack();
-        self.push(Frame::return_address(self.at.pc))?;
-        Ok(self.at.pc)
     }
 }

@@ -306,7 +306,7 @@ impl Markers {
         let mut markers = Markers::default();
         for entry in std::fs::read_dir(source).unwrap() {
             let path = entry.unwrap().path();
-            if !path.extension().is_some_and(|extension| extension == "go") {
+            if path.extension().is_none_or(|extension| extension != "go") {
                 continue;
             }
             for (index, line) in std::fs::read_to_string(&path).unwrap().lines().enumerate() {

@@ -1,0 +1,3 @@
+module gointerrupt
+
+go 1.21

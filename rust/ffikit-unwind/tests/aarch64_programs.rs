@@ -34,6 +34,10 @@ fn probe_for_aarch64() -> &'static Path {
 
 /// Runs a program under qemu, and gives what it printed to standard error. coreutils' timeout ends a hang.
 fn run_for_aarch64(program: &Path, arguments: &[&OsStr], environment: &[&str]) -> String {
+    run_with(&[], program, arguments, environment)
+}
+
+fn run_with(libraries: &[&Path], program: &Path, arguments: &[&OsStr], environment: &[&str]) -> String {
     let mut qemu = Command::new("timeout");
     qemu.args([
         "120",
@@ -43,8 +47,9 @@ fn run_for_aarch64(program: &Path, arguments: &[&OsStr], environment: &[&str]) -
         "-L",
         "/usr/aarch64-linux-gnu",
     ]);
-    qemu.arg("-E")
-        .arg(format!("LD_PRELOAD={}", probe_for_aarch64().display()));
+    let libraries = libraries.iter().copied().chain([probe_for_aarch64()]);
+    let preloaded: Vec<_> = libraries.map(|path| path.to_str().unwrap()).collect();
+    qemu.arg("-E").arg(format!("LD_PRELOAD={}", preloaded.join(":")));
     for variable in environment {
         qemu.args(["-E", variable]);
     }
@@ -244,6 +249,42 @@ fn check_chain(stack: Option<&Stack>, rounds: usize, callers: &[&str], root: &st
     markers.check(stack);
 }
 
+/// Threads that Go starts: C is called on a system stack, where asmcgocall overwrites what it saved of x29; and
+/// when a library is loaded, by a function of Go's that C called without crosscall2.
+fn check_threads(release: &str, library: &BTreeMap<String, Stack>, program: &BTreeMap<String, Stack>) {
+    let stack = &library["thread-0"];
+    let names = stack.names();
+    let entry = names.iter().position(|name| name.starts_with("_rt0_arm64_"));
+    assert_eq!(names[entry.unwrap() - 1], "x_cgo_sys_thread_create");
+    assert_eq!(
+        names_in(stack, &["dlopen", "main", "_start"]),
+        ["dlopen", "main", "_start"]
+    );
+    assert_eq!(stack.end, "Complete");
+
+    // The first one is sysmon's.
+    let stack = &program["thread-0"];
+    let chain = [
+        "runtime.asmcgocall",
+        "runtime.newm1",
+        "runtime.newm",
+        "runtime.main.func1",
+        "runtime.systemstack",
+        "runtime.main",
+        "runtime.goexit",
+    ];
+    let names = stack.names();
+    let start = names.iter().position(|name| *name == chain[0]).unwrap();
+    assert_eq!(names[start - 1], "_cgo_sys_thread_start");
+    // Up to 1.24 systemstack leaves no trace of who called it.
+    let is_older = ["1.21.", "1.22.", "1.23.", "1.24."]
+        .iter()
+        .any(|minor| release.starts_with(minor));
+    let len = if is_older { 5 } else { 7 };
+    assert_eq!(names[start..], chain[..len]);
+    assert_eq!(stack.end, "Complete");
+}
+
 #[test]
 #[ignore = "scripts/test-aarch64 runs it"]
 fn go_programs_and_libraries() {
@@ -255,6 +296,10 @@ fn go_programs_and_libraries() {
         &scratch("aarch64-caller").join("caller"),
         &[],
     );
+    let directory = scratch("aarch64-threads");
+    let shared = ["-shared", "-fPIC"];
+    let source_of_threads = program("aarch64/threads.c");
+    let threads = compile_for_aarch64(&source_of_threads, &directory.join("threads.so"), &shared);
     // Code for executables and for shared objects differs; stripped and not, it is the same.
     in_parallel(RELEASES.to_vec(), |release| {
         let directory = scratch(&format!("aarch64-{release}-gochain"));
@@ -285,6 +330,11 @@ fn go_programs_and_libraries() {
             &callers,
             "runtime.goexit",
             &markers,
+        );
+        check_threads(
+            release,
+            &parse(&run_with(&[&threads], &caller, &arguments, &[])),
+            &parse(&run_with(&[&threads], &binary, &[], &[])),
         );
     });
 }

@@ -22,7 +22,9 @@ const fingerprintBytes = 16
 //
 //   - tool, kind, and whether memory was read or written;
 //   - of each stack, in the order fault, free, allocation, thread, others: its
-//     role and frames, machinery left out unless the stack has nothing else;
+//     role and frames, machinery left out unless the stack has nothing else.
+//     Of those that started threads, only the ones that a user's call did: when
+//     Go starts threads, and which goroutine runs on which, differs from run to run;
 //   - of a frame: its function (normalized, so without hashes and clone
 //     suffixes), language, the base name of its file, and its line counted
 //     from the line that declares the function.
@@ -71,7 +73,7 @@ func stackOrder(stacks []model.Stack) []int {
 	order := make([]int, 0, len(stacks))
 	for _, role := range roleOrder {
 		for i := range stacks {
-			if stacks[i].Role == role {
+			if stacks[i].Role == role && (role != model.RoleThread || isStartedByUser(&stacks[i])) {
 				order = append(order, i)
 			}
 		}
@@ -82,6 +84,25 @@ func stackOrder(stacks []model.Stack) []int {
 		}
 	}
 	return order
+}
+
+// goThreadStarters are what Go's runtime starts threads through where there is
+// cgo (runtime/cgo/gcc_libinit.c, gcc_util.c, gcc_linux_*.c).
+var goThreadStarters = map[string]bool{
+	"x_cgo_thread_start": true, "x_cgo_sys_thread_create": true, "_cgo_sys_thread_start": true, "_cgo_try_pthread_create": true,
+}
+
+// isStartedByUser tells the stack of a thread that the program itself started.
+func isStartedByUser(s *model.Stack) bool {
+	user := false
+	for i := range s.Frames {
+		f := &s.Frames[i]
+		if f.Runtime && goThreadStarters[f.Function] {
+			return false
+		}
+		user = user || !f.Runtime
+	}
+	return user
 }
 
 func isOrderedRole(role model.Role) bool {

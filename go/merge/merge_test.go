@@ -115,6 +115,14 @@ func TestFingerprintIgnoresWhatDiffersBetweenRunsAndBuilds(t *testing.T) {
 		"order of stacks": edited(func(r *model.Report) {
 			r.Stacks[1], r.Stacks[2] = r.Stacks[2], r.Stacks[1]
 		}),
+		"threads that Go started": edited(func(r *model.Report) {
+			start := model.Frame{Function: "x_cgo_thread_start", File: "/go/src/runtime/cgo/gcc_util.c", Line: 23, Runtime: true}
+			r.Stacks = append(r.Stacks, model.Stack{Role: model.RoleThread, Frames: []model.Frame{start}},
+				model.Stack{Role: model.RoleThread, Frames: []model.Frame{start, {Function: "<module>", File: "/src/a.py", Line: 3}}})
+		}),
+		"a thread of unknown start": edited(func(r *model.Report) {
+			r.Stacks = append(r.Stacks, model.Stack{Role: model.RoleThread, Frames: []model.Frame{{Function: "pthread_create", Runtime: true}}})
+		}),
 		"how much leaked": edited(func(r *model.Report) { r.Leaked = &model.Leaked{SizeBytes: 9} }),
 	} {
 		assert.Equal(t, want, merge.Fingerprint(&r), name)
@@ -125,11 +133,14 @@ func TestFingerprintIgnoresWhatDiffersBetweenRunsAndBuilds(t *testing.T) {
 func TestFingerprintTellsFaultsApart(t *testing.T) {
 	seen := map[string]string{}
 	for name, r := range map[string]model.Report{
-		"as it is":            useAfterFree(),
-		"tool":                edited(func(r *model.Report) { r.Tool = "HWAddressSanitizer" }),
-		"kind":                edited(func(r *model.Report) { r.Kind = "heap-buffer-overflow" }),
-		"write":               edited(func(r *model.Report) { r.Access.Type = "write" }),
-		"no access":           edited(func(r *model.Report) { r.Access = nil }),
+		"as it is":  useAfterFree(),
+		"tool":      edited(func(r *model.Report) { r.Tool = "HWAddressSanitizer" }),
+		"kind":      edited(func(r *model.Report) { r.Kind = "heap-buffer-overflow" }),
+		"write":     edited(func(r *model.Report) { r.Access.Type = "write" }),
+		"no access": edited(func(r *model.Report) { r.Access = nil }),
+		"thread": edited(func(r *model.Report) {
+			r.Stacks = append(r.Stacks, model.Stack{Role: model.RoleThread, Frames: []model.Frame{{Function: "start", File: "/src/a.c", Line: 3}}})
+		}),
 		"function":            edited(func(r *model.Report) { r.Stacks[0].Frames[0].Function = "poke" }),
 		"line":                edited(func(r *model.Report) { r.Stacks[0].Frames[0].Line++ }),
 		"line unknown":        edited(func(r *model.Report) { r.Stacks[0].Frames[0].FunctionLine = 0 }),

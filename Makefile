@@ -99,6 +99,10 @@ test-scripts: need-test ## bootstrap and the other scripts
 sanitize: need-demo command ## the cross-language suite: every fault caught and blamed, every control silent
 	@ci/suite/run
 
+.PHONY: torture-agent
+torture-agent: need-test agent ## the agent in a program that does everything at once, RUNS times (1000)
+	scripts/torture-agent $(RUNS)
+
 .PHONY: fuzz
 fuzz: need-fuzz ## each fuzz target for FUZZTIME (60s), executions printed
 	scripts/fuzz

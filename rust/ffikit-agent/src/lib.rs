@@ -12,6 +12,8 @@
 //! no pointer into the program's heap is kept where LeakSanitizer looks, and
 //! whatever is not as expected means less evidence, never an end of the process.
 
+#![cfg_attr(test, allow(dead_code))]
+
 mod arena;
 mod audit;
 mod blocks;

@@ -113,6 +113,7 @@ pub struct Run {
     undefined: String,
     preload: Vec<String>,
     companion: bool,
+    prefix: Option<String>,
 }
 
 /// How it ended.
@@ -142,6 +143,7 @@ impl Run {
             undefined: String::new(),
             preload: vec![runtime()],
             companion: true,
+            prefix: None,
         }
     }
 
@@ -173,6 +175,12 @@ impl Run {
         self
     }
 
+    /// Another FFIKIT_COMPANION.
+    pub fn prefix(mut self, prefix: &str) -> Run {
+        self.prefix = Some(prefix.to_owned());
+        self
+    }
+
     /// Without the companion, with stacks of the sanitizer's own.
     pub fn alone(mut self) -> Run {
         self.companion = false;
@@ -182,7 +190,9 @@ impl Run {
     pub fn run(mut self) -> Ended {
         if self.companion {
             self.preload.insert(0, agent().display().to_string());
-            self.command.env("FFIKIT_COMPANION", self.folder.join("stacks"));
+            let prefix = self.folder.join("stacks").display().to_string();
+            self.command
+                .env("FFIKIT_COMPANION", self.prefix.take().unwrap_or(prefix));
         }
         let log = format!("symbolize=0:log_path={}", self.folder.join("log").display());
         self.command

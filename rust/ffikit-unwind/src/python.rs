@@ -33,7 +33,7 @@ pub use discovery::{discover, forget, interpreter, refused, Reason, Refusal};
 pub use frames::{this_thread, Frames};
 pub use names::{describe, site, Description, Site};
 
-use crate::memory::{load_u32, load_u64};
+use crate::memory::{is_page_readable, load_u64};
 use crate::module::Module;
 use layout::Layout;
 
@@ -60,29 +60,80 @@ impl Interpreter {
         &self.layout
     }
 
-    fn is_code(&self, object: u64) -> bool {
-        word(object, layout::OBJECT_TYPE) == Some(self.code_type)
+    /// A frame.
+    #[inline(always)]
+    fn frame(&self, frame: u64) -> Option<Object> {
+        Object::at(frame, self.layout.frame_bytes)
     }
 
     /// The code object that a frame runs.
-    #[inline]
-    fn code_of(&self, frame: u64) -> Option<u64> {
+    #[inline(always)]
+    fn code_of(&self, frame: Object) -> Option<Object> {
         // From 3.14 on the low bits of a reference say how it is counted.
-        Some(word(frame, self.layout.frame_code)? & !7)
+        let code = frame.word(self.layout.frame_code) & !7;
+        let code = Object::at(code, self.layout.code_instructions)?;
+        (code.word(layout::OBJECT_TYPE) == self.code_type).then_some(code)
     }
 
     /// Whether Python itself would show this frame: it has begun to run its own
     /// code, and is not one that the interpreter pushed for its own sake (a call of
     /// `__init__` is). As `_PyFrame_IsIncomplete`.
-    fn is_shown(&self, frame: u64, code: u64, owner: u8) -> Option<bool> {
-        if owner == layout::OWNED_BY_GENERATOR {
-            return Some(true);
-        }
-        let instruction = word(frame, self.layout.frame_instruction)?;
-        let first_traceable = load_u32(code.wrapping_add(self.layout.code_first_traceable))? as u64;
-        Some(instruction >= code.wrapping_add(self.layout.code_instructions + 2 * first_traceable))
+    #[inline(always)]
+    fn is_shown(&self, frame: Object, code: Object, owner: u8) -> bool {
+        let layout = &self.layout;
+        let first_traceable = 2 * code.half(layout.code_first_traceable) as u64;
+        owner == layout::OWNED_BY_GENERATOR
+            || frame.word(layout.frame_instruction)
+                >= code
+                    .address
+                    .wrapping_add(layout.code_instructions + first_traceable)
     }
 }
+
+/// Memory that was found readable as a whole, once, for many loads.
+#[derive(Clone, Copy)]
+struct Object {
+    address: u64,
+    len_bytes: u64,
+}
+
+impl Object {
+    /// `len_bytes` are at most 4096, so that they lie in two pages.
+    #[inline(always)]
+    fn at(address: u64, len_bytes: u64) -> Option<Object> {
+        let last = address.wrapping_add(len_bytes - 1);
+        let is_readable = address & 7 == 0
+            && is_page_readable(address)
+            && (address >> PAGE_SHIFT == last >> PAGE_SHIFT || is_page_readable(last));
+        is_readable.then_some(Object { address, len_bytes })
+    }
+
+    /// The word at an offset that is a multiple of 8.
+    #[inline(always)]
+    fn word(self, offset: u64) -> u64 {
+        debug_assert!(offset.is_multiple_of(8) && offset + 8 <= self.len_bytes);
+        // SAFETY: within what was readable, as the layout's check says, and aligned.
+        unsafe { ((self.address + offset) as *const u64).read_volatile() }
+    }
+
+    /// The 32 bits at an offset that is a multiple of 4.
+    #[inline(always)]
+    fn half(self, offset: u64) -> u32 {
+        debug_assert!(offset.is_multiple_of(4) && offset + 4 <= self.len_bytes);
+        // SAFETY: as in word.
+        unsafe { ((self.address + offset) as *const u32).read_volatile() }
+    }
+
+    #[inline(always)]
+    fn byte(self, offset: u64) -> u8 {
+        debug_assert!(offset < self.len_bytes);
+        // SAFETY: as in word.
+        unsafe { ((self.address + offset) as *const u8).read_volatile() }
+    }
+}
+
+/// Of the smallest pages there are.
+const PAGE_SHIFT: u32 = 12;
 
 /// The word at `object` + `offset`.
 #[inline(always)]

@@ -3,7 +3,7 @@
 use super::layout::{Runs, OWNED_BY_STACK};
 use super::{word, Interpreter};
 use crate::arch::syscall4;
-use crate::memory::{copy_u64, load_u8};
+use crate::memory::copy_u64;
 
 /// How many thread states may belong to one thread: one for each interpreter that
 /// runs on it, inside each other.
@@ -163,8 +163,9 @@ impl Frames {
         }
         let mut frame = current;
         loop {
-            let previous = word(frame, layout.frame_previous)?;
-            if load_u8(frame.wrapping_add(layout.frame_owner))? >= OWNED_BY_STACK {
+            let object = self.interpreter.frame(frame)?;
+            let previous = object.word(layout.frame_previous);
+            if object.byte(layout.frame_owner) >= OWNED_BY_STACK {
                 let is_base = previous == 0 && layout.runs == Runs::BasedChain;
                 return (!is_base).then_some(Chain {
                     entry: frame,
@@ -190,25 +191,26 @@ impl Frames {
         let mut is_wanted = true;
         while frame != 0 {
             self.spend()?;
-            let owner = load_u8(frame.wrapping_add(layout.frame_owner))?;
-            let previous = word(frame, layout.frame_previous)?;
+            let object = interpreter.frame(frame)?;
+            let owner = object.byte(layout.frame_owner);
+            let previous = object.word(layout.frame_previous);
             if layout.runs != Runs::MarkedEntry && owner >= OWNED_BY_STACK {
                 if layout.runs == Runs::FrameOnStack {
                     break;
                 }
                 return self.chain(previous);
             }
-            let code = interpreter.code_of(frame)?;
-            if !interpreter.is_code(code) {
-                return None;
-            }
-            if is_wanted && interpreter.is_shown(frame, code, owner)? {
+            let code = interpreter.code_of(object)?;
+            if is_wanted && interpreter.is_shown(object, code, owner) {
                 is_wanted = each(frame);
             }
-            if layout.runs == Runs::MarkedEntry && load_u8(frame.wrapping_add(layout.frame_is_entry))? != 0 {
+            if layout.runs == Runs::MarkedEntry && object.byte(layout.frame_is_entry) != 0 {
                 break;
             }
             frame = previous;
+        }
+        if matches!(layout.runs, Runs::OneChain | Runs::BasedChain) {
+            return None;
         }
         let previous = word(chain.entry, layout.cframe_previous)?;
         self.chain(previous)

@@ -50,6 +50,8 @@ pub struct Layout {
     pub cframe_current_frame: u64,
     /// `_PyCFrame.previous`, up to 3.12.
     pub cframe_previous: u64,
+    /// How much of a frame is read.
+    pub frame_bytes: u64,
     /// `_PyInterpreterFrame.f_code`, from 3.13 on `f_executable`.
     pub frame_code: u64,
     /// `_PyInterpreterFrame.previous`.
@@ -122,6 +124,7 @@ pub(super) const LAYOUT_3_11: Layout = Layout {
     thread_current: 56,
     cframe_current_frame: 8,
     cframe_previous: 16,
+    frame_bytes: 80,
     frame_code: 32,
     frame_previous: 48,
     frame_instruction: 56,
@@ -277,6 +280,7 @@ fn told(version_hex: u32, runtime: u64, offsets: &Offsets) -> Result<Layout, Rea
         native_thread_id: offset(offsets.thread_state_thread_id + 8)?,
         cframe_current_frame: 0,
         cframe_previous: 0,
+        frame_bytes: OFFSET_MAX,
         frame_previous: offset(offsets.frame_previous)?,
         frame_code: offset(offsets.frame_previous + 8)?,
         frame_instruction: offset(offsets.frame_previous + 16)?,
@@ -298,9 +302,43 @@ fn told(version_hex: u32, runtime: u64, offsets: &Offsets) -> Result<Layout, Rea
         && offset(offsets.text_state + 8)? == TEXT_LENGTH
         && offset(offsets.bytes_size)? == OBJECT_SIZE
         && offset(offsets.bytes_size + 8)? == BYTES_DATA
-        && layout.code_first_traceable > layout.code_line_table
-        && [layout.frame_previous, layout.frame_code, layout.frame_instruction]
-            .iter()
-            .all(|offset| offset % 8 == 0);
-    is_as_expected.then_some(layout).ok_or(Reason::Unexpected)
+        && layout.code_first_traceable > layout.code_line_table;
+    let layout = Layout {
+        frame_bytes: layout.frame_end(),
+        ..layout
+    };
+    (is_as_expected && layout.is_sound())
+        .then_some(layout)
+        .ok_or(Reason::Unexpected)
+}
+
+impl Layout {
+    /// The end of what is read of a frame.
+    fn frame_end(&self) -> u64 {
+        let words = [self.frame_code, self.frame_previous, self.frame_instruction];
+        let words = words.iter().map(|offset| offset + 8).max();
+        words
+            .unwrap_or(0)
+            .max(self.frame_owner + 1)
+            .max(self.frame_is_entry + 1)
+    }
+
+    /// Whether frames and code objects can be read without a look at each offset:
+    /// aligned words within the object, and no object over two pages.
+    pub(super) fn is_sound(&self) -> bool {
+        let frame_words = [self.frame_code, self.frame_previous, self.frame_instruction];
+        let code_words = [self.code_file, self.code_qualname, self.code_line_table];
+        let code_halves = [self.code_first_line, self.code_first_traceable, self.code_version];
+        let end = self.code_instructions;
+        self.frame_end() <= self.frame_bytes
+            && self.frame_bytes <= OFFSET_MAX
+            && frame_words.iter().all(|offset| offset % 8 == 0)
+            && (OBJECT_SIZE + 8..=OFFSET_MAX).contains(&end)
+            && code_words
+                .iter()
+                .all(|offset| offset % 8 == 0 && offset + 8 <= end)
+            && code_halves
+                .iter()
+                .all(|offset| offset % 4 == 0 && offset + 4 <= end)
+    }
 }

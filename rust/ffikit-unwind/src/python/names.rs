@@ -3,7 +3,7 @@
 //! GIL. The table of lines is decoded as Objects/locations.md describes it.
 
 use super::layout::{self, Layout};
-use super::{mix, word, Interpreter};
+use super::{mix, word, Interpreter, Object};
 use crate::memory::{copy, copy_u32, copy_u64, load_u32};
 
 /// What a frame is executing: code object and instruction. Equal sites have equal
@@ -45,45 +45,46 @@ pub struct Description<'a> {
 /// is being destroyed, or the frame is none.
 pub fn site(interpreter: &Interpreter, frame: u64) -> Option<Site> {
     let layout = &interpreter.layout;
+    let frame = interpreter.frame(frame)?;
     let code = interpreter.code_of(frame)?;
-    if !interpreter.is_code(code) || load_u32(code.wrapping_add(layout::OBJECT_REFERENCES))? == 0 {
+    if code.half(layout::OBJECT_REFERENCES) == 0 {
         return None;
     }
-    let first = code.wrapping_add(layout.code_instructions);
-    let instruction = word(frame, layout.frame_instruction)?;
+    let first = code.address.wrapping_add(layout.code_instructions);
+    let instruction = frame.word(layout.frame_instruction);
     Some(Site {
-        code,
+        code: code.address,
         identity: identity(layout, code)?,
         // Far off is unknown, and stays far off.
         offset: i32::try_from(instruction.wrapping_sub(first) as i64).unwrap_or(i32::MAX),
-        first_line: load_u32(code.wrapping_add(layout.code_first_line))?,
+        first_line: code.half(layout.code_first_line),
     })
 }
 
-/// How many words of a table of lines, and of a text, are looked at: all of them,
-/// but for a module of some thousand lines, or a path beyond reason.
-const LINES_WORDS: u64 = 512;
-const TEXT_WORDS: u64 = 64;
+/// How much of a table of lines, or of a text, is looked at: all of it, but for a
+/// module of some thousand lines.
+const SAMPLE_BYTES: u64 = 4096;
 
-fn identity(layout: &Layout, code: u64) -> Option<u64> {
-    let qualname = word(code, layout.code_qualname)?;
-    let file = word(code, layout.code_file)?;
-    let lines = word(code, layout.code_line_table)?;
+#[inline(always)]
+fn identity(layout: &Layout, code: Object) -> Option<u64> {
+    let qualname = code.word(layout.code_qualname);
+    let file = code.word(layout.code_file);
+    let lines = code.word(layout.code_line_table);
     let places = mix(mix(mix(1, qualname), file), lines);
     if layout.code_version != 0 {
-        let version = load_u32(code.wrapping_add(layout.code_version))?;
+        let version = code.half(layout.code_version);
         // 0: more code objects were made than there are numbers.
         if version != 0 {
             return Some(mix(places, version as u64));
         }
     }
+    identity_by_contents(layout, places, [qualname, file, lines])
+}
+
+#[inline(never)]
+fn identity_by_contents(layout: &Layout, places: u64, [qualname, file, lines]: [u64; 3]) -> Option<u64> {
     let lines_len = word(lines, layout::OBJECT_SIZE)?;
-    let hash = sample(
-        places,
-        lines.wrapping_add(layout::BYTES_DATA),
-        lines_len,
-        LINES_WORDS,
-    );
+    let hash = sample(places, lines.wrapping_add(layout::BYTES_DATA), lines_len)?;
     let hash = sample_text(layout, hash, qualname)?;
     sample_text(layout, hash, file)
 }
@@ -97,31 +98,26 @@ fn sample_text(layout: &Layout, hash: u64, text: u64) -> Option<u64> {
         layout.text_data
     };
     let width = (state & layout::TEXT_STATE_KIND) as u64 >> 2;
-    Some(sample(
-        hash,
-        text.wrapping_add(data),
-        length.wrapping_mul(width),
-        TEXT_WORDS,
-    ))
+    sample(hash, text.wrapping_add(data), length.wrapping_mul(width))
 }
 
-/// Mixes the length of a block into `hash`, and at most `words` words spread over
-/// it, of which the last ends it.
-fn sample(hash: u64, start: u64, len_bytes: u64, words: u64) -> u64 {
+/// Mixes the length and the beginning of a block into `hash`.
+fn sample(hash: u64, start: u64, len_bytes: u64) -> Option<u64> {
     let mut hash = mix(hash, len_bytes);
-    // A length beyond reason is no length; the multiplication below shall not overflow.
-    let available = (len_bytes / 8).min(1 << 32);
-    let taken = words.min(available);
-    for index in 0..taken {
-        let at = index * available / taken;
-        hash = mix(hash, word(start, 8 * at).unwrap_or(0));
+    let taken = len_bytes.min(SAMPLE_BYTES);
+    if taken == 0 {
+        return Some(hash);
     }
-    let rest_bits = 8 * (len_bytes % 8);
+    // The last word may go beyond the block, but not beyond its page.
+    let block = Object::at(start, taken.next_multiple_of(8))?;
+    for offset in (0..taken / 8 * 8).step_by(8) {
+        hash = mix(hash, block.word(offset));
+    }
+    let rest_bits = 8 * (taken % 8);
     if rest_bits != 0 {
-        let rest = word(start, 8 * available).unwrap_or(0);
-        hash = mix(hash, rest & ((1 << rest_bits) - 1));
+        hash = mix(hash, block.word(taken / 8 * 8) & ((1 << rest_bits) - 1));
     }
-    hash
+    Some(hash)
 }
 
 /// Qualified name, file and current line of a site whose code object is alive now,
@@ -135,7 +131,7 @@ pub fn describe<'b>(interpreter: &Interpreter, site: &Site, buffer: &'b mut [u8]
     let field = |offset: u64| copy_u64(code.wrapping_add(offset));
     let is_alive = field(layout::OBJECT_TYPE)? == interpreter.code_type
         && copy_u32(code.wrapping_add(layout::OBJECT_REFERENCES))? != 0
-        && identity(layout, code) == Some(site.identity);
+        && identity(layout, Object::at(code, layout.code_instructions)?) == Some(site.identity);
     if !is_alive {
         return None;
     }

@@ -337,6 +337,43 @@ fn versions_are_refused_by_name() {
     );
 }
 
+#[test]
+fn layouts_can_be_read_without_a_look_at_each_offset() {
+    for runs in ALL {
+        assert!(layout_of(runs).is_sound(), "{runs:?}");
+    }
+    let sound = layout_of(Runs::OneChain);
+    let broken = [
+        Layout {
+            frame_code: 76,
+            ..sound
+        },
+        Layout {
+            frame_owner: 80,
+            ..sound
+        },
+        Layout {
+            frame_bytes: 5000,
+            ..sound
+        },
+        Layout {
+            code_file: sound.code_instructions,
+            ..sound
+        },
+        Layout {
+            code_first_line: 70,
+            ..sound
+        },
+        Layout {
+            code_instructions: 5000,
+            ..sound
+        },
+    ];
+    for (index, layout) in broken.iter().enumerate() {
+        assert!(!layout.is_sound(), "{index}");
+    }
+}
+
 /// `_Py_DebugOffsets` is the interpreter's word, and may be anything.
 #[test]
 fn what_an_interpreter_says_of_itself_is_checked() {

@@ -1,5 +1,9 @@
 """What must stay the same: in other folders, with lines inserted above, under other
-optimization, and with other CPythons."""
+optimization, and with other CPythons.
+
+The script gets no line more: nothing says where a function of Python begins, so
+that its lines stand in fingerprints as they are.
+"""
 
 import pathlib
 import shutil
@@ -85,8 +89,8 @@ def copy_faults(folder: pathlib.Path) -> pathlib.Path:
 def insert_line_above(faults: pathlib.Path) -> None:
     """One more comment line at the top of every source file."""
     for path in faults.rglob("*"):
-        if path.suffix in {".c", ".h", ".go", ".rs", ".pyx", ".py"}:
-            comment = "# one more line\n" if path.suffix.startswith(".py") else "// one more line\n"
+        if path.suffix in {".c", ".h", ".go", ".rs", ".pyx"}:
+            comment = "# one more line\n" if path.suffix == ".pyx" else "// one more line\n"
             path.write_text(comment + path.read_text())
 
 

@@ -9,14 +9,14 @@ def leak(size_bytes: int, objects_count: int, chain: list[str]) -> Finding:
     return Finding(LSAN, "direct-leak", {"allocation": chain}, leaked=(size_bytes, objects_count))
 
 
-def journal_leak(story: str, size_bytes: int, objects_count: int) -> Finding:
+def journal_leak(story: str, size_bytes: int, objects_count: int, label: str = "") -> Finding:
     """Notes that C forgets, under Go."""
     chain = [
         *NOTE,
         "go main.journal @go_journal",
         "go main.ServiceJournal @service_journal",
         "cython records.journal @cy_journal",
-        *told(story),
+        *told(story, label),
     ]
     return leak(size_bytes, objects_count, chain)
 

@@ -169,6 +169,13 @@ def shift(canary):
     return records.flag(40)  # at: shift
 
 
+def several(canary):
+    """Three findings of one process, of two tools."""
+    records.flag(40)  # at: several_shift
+    records.journal(321)  # at: several_leak
+    return records.tally(2**31 - 1, 1)  # at: several_overflow
+
+
 def misalignment(canary):
     """PyO3 asks C for a word that lies on no multiple of four."""
     import inspector

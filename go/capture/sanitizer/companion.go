@@ -51,8 +51,12 @@ func FindCompanion() (string, error) {
 	return "", nil
 }
 
-// CheckCompanion says what is wrong with path as a companion to preload.
+// CheckCompanion says what is wrong with path as a companion to preload. By its
+// name its frames are known for its own.
 func CheckCompanion(path string) error {
+	if base := filepath.Base(path); !strings.HasPrefix(base, "libffikit_agent.") {
+		return fmt.Errorf("the companion is called %s, not %s", companionName, base)
+	}
 	file, err := object.Open(path)
 	if err != nil {
 		return fmt.Errorf("the companion: %w", err)

@@ -32,8 +32,8 @@ bootstrap: ## install every tool that is missing (groups: ci/tools.lock)
 
 # need-GROUP: the tools of one group, once in a run of make. One after another,
 # since they share .venv and build/tools.
-.PHONY: need-build need-rust need-demo need-test need-bench need-fuzz need-lint need-abi need-package
-need-build need-rust need-demo need-test need-bench need-fuzz need-lint need-abi need-package: need-%:
+.PHONY: need-build need-rust need-demo need-test need-bench need-fuzz need-lint need-abi need-package need-aarch64
+need-build need-rust need-demo need-test need-bench need-fuzz need-lint need-abi need-package need-aarch64: need-%:
 	@scripts/bootstrap $*
 
 # ---- build and show --------------------------------------------------------
@@ -73,7 +73,7 @@ demo: need-demo command ## one fault through Python, Cython, Go, C and Rust, and
 .PHONY: test
 test: need-test build library-testing ## every test and the linters; one closing line at the end
 	@scripts/run-stages test lint=scripts/lint go=scripts/test-go c=scripts/test-c \
-	    rust=scripts/test-rust python=scripts/test-python scripts=scripts/test-scripts
+	    rust=scripts/test-rust aarch64=scripts/test-aarch64 python=scripts/test-python scripts=scripts/test-scripts
 
 .PHONY: test-go
 test-go: need-test ## the Go packages, with -race and checkptr
@@ -86,6 +86,10 @@ test-c: need-test build library-testing ## the C ABI, from C
 .PHONY: test-rust
 test-rust: need-test build library-testing ## the crates
 	scripts/test-rust
+
+.PHONY: test-aarch64
+test-aarch64: need-aarch64 ## the walker on aarch64, under qemu-user
+	scripts/test-aarch64
 
 .PHONY: test-python
 test-python: need-test build library-testing ## both Python extensions

@@ -127,9 +127,10 @@ func WordsRun(n C.int) C.int { return C.plain(C.int(work.Run(make([]string, int(
 func main() { println(WordsRun(3)) }
 `
 
-// releases are the last of each minor release, the one that go.mod promises,
-// and what the tests run with. They come by the go command itself.
-var releases = []string{"go1.21.13", "go1.22.12", "go1.23.12", "go1.24.13", "go1.25.0", "local"}
+// releases are the last ones of each minor release, the same that the walker in
+// rust/ffikit-unwind is tested with. They come by the go command itself. "local"
+// is what the tests run with.
+var releases = []string{"go1.21.13", "go1.22.12", "go1.23.12", "go1.24.13", "go1.25.14", "go1.26.11"}
 
 // fixtures holds what was built, by name.
 var fixtures struct {

@@ -64,7 +64,7 @@ library-testing: need-build
 	scripts/build-lib --testing build/testing
 
 .PHONY: demo
-demo: need-demo command ## one fault through Python, Cython, Go, C and Rust, and its unified report
+demo: need-demo command agent ## one fault through Python, Cython, Go, C and Rust, and its unified report
 	@ci/suite/demo
 
 # ---- test ------------------------------------------------------------------
@@ -100,7 +100,7 @@ test-scripts: need-test ## bootstrap and the other scripts
 	scripts/test-scripts
 
 .PHONY: sanitize
-sanitize: need-demo command ## the cross-language suite: every fault caught and blamed, every control silent
+sanitize: need-demo command agent ## the cross-language suite: every fault caught and blamed, every control silent
 	@ci/suite/run
 
 .PHONY: torture-agent

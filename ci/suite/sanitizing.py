@@ -1,7 +1,6 @@
 """Runs one command under `ffikit sanitize`, as a user would, and reads its answer."""
 
 import dataclasses
-import functools
 import json
 import os
 import pathlib
@@ -56,13 +55,6 @@ def ffikit() -> str:
     return command
 
 
-@functools.cache
-def knows_companion() -> bool:
-    """Whether the command that is tested has the companion."""
-    answer = subprocess.run([ffikit(), "sanitize", "--help"], capture_output=True, text=True)
-    return "--no-companion" in answer.stdout + answer.stderr
-
-
 def python() -> str:
     """The interpreter that ci/suite/build built for."""
     named = OUT / "python"
@@ -97,11 +89,10 @@ def sanitize(
     companion: bool = True,
 ) -> Run:
     """Runs a command under the sanitizers; the JSON is read from the file that -o names."""
-    companion = companion and knows_companion()
     with tempfile.TemporaryDirectory(prefix="ffikit-suite-") as scratch:
         output = pathlib.Path(scratch) / "report.json"
         words = [ffikit(), "sanitize", "-o", str(output), "--source-root", str(source_root)]
-        words += [*(["--no-companion"] if knows_companion() and not companion else []), "--", *command]
+        words += [*([] if companion else ["--no-companion"]), "--", *command]
         done = subprocess.run(
             words,
             env=environment(lib),

@@ -24,7 +24,14 @@ from scenarios import SCENARIOS
 MOVED = ("use_after_free", "double_free", "allocator_mismatch", "leak_through_go", "overflow_in_preamble")
 
 # What is run with each other CPython that is found.
-ON_EACH_PYTHON = ("use_after_free", "clean_round_trip", "clean_memory_held_by_go.canary")
+ON_EACH_PYTHON = (
+    "use_after_free",
+    "nested_interpreter",
+    "coroutine",
+    "ctypes_cast",
+    "clean_round_trip",
+    "clean_memory_held_by_go.canary",
+)
 
 Row = tuple[str, str, list[str], float]
 

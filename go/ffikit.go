@@ -39,6 +39,10 @@ type Log struct {
 	// Evidence is what the companion recorded in the processes that wrote the
 	// log; see package trace.
 	Evidence []Evidence
+	// Companion says that the companion ran in these processes: then the
+	// sanitizer kept two frames of each allocation, and it is told as partial
+	// where there is a report and no evidence.
+	Companion bool
 }
 
 // Evidence is one file of the companion's.
@@ -76,6 +80,9 @@ func Read(opts Options, logs ...Log) (*model.ReportSet, error) {
 	for _, log := range logs {
 		joiner := join.New(readEvidence(log.Evidence, &partial)...)
 		unread, err := report.Read(log.Reader, log.Name, func(r model.Report) error {
+			if log.Companion && len(log.Evidence) == 0 {
+				partial.add(model.Partial{File: log.Name, Reason: noEvidence})
+			}
 			return joiner.Report(r, take)
 		})
 		partial.add(unread...)
@@ -91,6 +98,9 @@ func Read(opts Options, logs ...Log) (*model.ReportSet, error) {
 	}
 	return &model.ReportSet{Reports: bucketer.Reports(), Partial: partial.list, Suppressed: suppressions.Counts()}, readErr
 }
+
+const noEvidence = "the companion left no evidence of this process: of each allocation the caller alone is known " +
+	"(ffikit sanitize --no-companion shows as much as the sanitizer itself can walk)"
 
 // readEvidence reads what can be read of the evidence of one log.
 func readEvidence(files []Evidence, partial *partialList) []*trace.Evidence {

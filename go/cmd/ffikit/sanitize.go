@@ -149,7 +149,7 @@ func (f *sanitizeFlags) results(left []sanitizer.Log, companion bool) ([]ffikit.
 	var logs []ffikit.Log
 	var unread []model.Partial
 	for _, process := range left {
-		log := ffikit.Log{Name: name(process.Path), Reader: strings.NewReader("")}
+		log := ffikit.Log{Name: name(process.Path), Reader: strings.NewReader(""), Companion: companion}
 		if process.Path != "" {
 			file, err := openLog(process.Path)
 			if err != nil {
@@ -161,8 +161,6 @@ func (f *sanitizeFlags) results(left []sanitizer.Log, companion bool) ([]ffikit.
 		}
 		if process.Evidence != "" {
 			log.Evidence = []ffikit.Evidence{{Name: name(process.Evidence), Reader: &lateFile{name: process.Evidence}}}
-		} else if companion {
-			unread = append(unread, model.Partial{File: log.Name, Reason: "the companion left no evidence of this process: of each allocation the caller alone is known (--no-companion shows as much as the sanitizer itself can walk)"})
 		}
 		logs = append(logs, log)
 	}

@@ -7,12 +7,13 @@
 //!
 //! Formats: Linux Standard Base, `.eh_frame` and `.eh_frame_hdr`; DWARF 5, 6.4.
 
+use crate::arch::syscall4;
 use crate::arch::VENDOR;
 use crate::memory::{copy, copy_u32};
 use crate::module::Module;
 use crate::walk::End;
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicBool, Ordering::*};
+use core::sync::atomic::{AtomicU32, Ordering::*};
 use gimli::{
     BaseAddresses, EhFrame, EndianSlice, Evaluation, EvaluationResult, EvaluationStorage, Location,
     NativeEndian, Piece, Register, RegisterRule, UnwindContext, UnwindContextStorage, UnwindSection,
@@ -31,16 +32,18 @@ const SCRATCHES: usize = 32;
 
 /// Where entries are copied to. Taken by whoever finds one free; nobody waits.
 struct Scratch {
-    is_taken: AtomicBool,
+    /// The process that took it; 0: free. The child of a fork has none of the threads that
+    /// held one at that moment: what belongs to another process is free as well.
+    owner: AtomicU32,
     bytes: UnsafeCell<[u8; ENTRY_BYTES_MAX]>,
 }
 
-// SAFETY: `bytes` is touched only by who has set `is_taken`.
+// SAFETY: `bytes` is touched only by who has set `owner`.
 unsafe impl Sync for Scratch {}
 
 static SCRATCH: [Scratch; SCRATCHES] = [const {
     Scratch {
-        is_taken: AtomicBool::new(false),
+        owner: AtomicU32::new(0),
         bytes: UnsafeCell::new([0; ENTRY_BYTES_MAX]),
     }
 }; SCRATCHES];
@@ -49,27 +52,34 @@ struct Taken(&'static Scratch);
 
 impl Taken {
     fn take() -> Result<Taken, End> {
-        SCRATCH
-            .iter()
-            .find(|scratch| {
-                scratch
-                    .is_taken
-                    .compare_exchange(false, true, Acquire, Relaxed)
-                    .is_ok()
+        // SAFETY: no arguments, and it cannot fail.
+        let me = unsafe { syscall4(libc::SYS_getpid, 0, 0, 0, 0) } as u32;
+        let take = |of: fn(u32, u32) -> bool| {
+            SCRATCH.iter().find(|scratch| {
+                let owner = scratch.owner.load(Relaxed);
+                of(owner, me)
+                    && scratch
+                        .owner
+                        .compare_exchange(owner, me, Acquire, Relaxed)
+                        .is_ok()
             })
+        };
+        // Those of others last: the child of a vfork still shares its parent's.
+        take(|owner, _| owner == 0)
+            .or_else(|| take(|owner, me| owner != me))
             .map(Taken)
             .ok_or(End::Busy)
     }
 
     fn bytes(&mut self) -> &mut [u8; ENTRY_BYTES_MAX] {
-        // SAFETY: `is_taken` is ours until drop, and `self` is borrowed meanwhile.
+        // SAFETY: `owner` is this process until drop, and `self` is borrowed meanwhile.
         unsafe { &mut *self.0.bytes.get() }
     }
 }
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        self.0.is_taken.store(false, Release);
+        self.0.owner.store(0, Release);
     }
 }
 

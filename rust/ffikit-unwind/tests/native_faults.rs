@@ -168,3 +168,14 @@ fn stack_pointers_may_be_anywhere() {
         }
     }
 }
+
+#[test]
+fn children_of_forks_inherit_no_claims() {
+    for program in faults("forks") {
+        let output = native::run(&program, &["forks-while-walking"]);
+        assert!(
+            output.starts_with("last child: ") && output.ends_with("end 0\n"),
+            "{output}"
+        );
+    }
+}

@@ -204,6 +204,43 @@ static void jump_with(uint64_t rsp, uint64_t rbp) {
     __asm__ volatile("mov %0, %%rsp; mov %1, %%rbp; int3" ::"r"(rsp), "r"(rbp) : "memory");
 }
 
+static volatile bool has_forked;
+static atomic_int cold_walks;
+static void *walk_cold(void *argument) {
+    struct stack own;
+    know_stack();
+    while (!has_forked) {
+        walker_forget();
+        walk_into(&own, own_bounds);
+        cold_walks++;
+    }
+    return argument;
+}
+
+/* Each child is forked while another thread of its parent looks up rules, and that thread
+ * is not there in the child to give back what it held. */
+static void forks_while_walking(int generations) {
+    if (generations == 0) {
+        walker_forget();
+        walk_into(&stack, own_bounds);
+        say("last child", &stack);
+        _exit(stack.end == COMPLETE ? 0 : 1);
+    }
+    pthread_t threads[12];
+    for (int i = 0; i < 12; i++)
+        pthread_create(&threads[i], NULL, walk_cold, NULL);
+    cold_walks = 0;
+    while (cold_walks < 24)
+        usleep(200);
+    pid_t pid = fork();
+    if (pid == 0)
+        forks_while_walking(generations - 1);
+    has_forked = true;
+    int status = 1;
+    waitpid(pid, &status, 0);
+    _exit(status != 0);
+}
+
 static const struct {
     const char *name;
     uint64_t rsp, rbp;
@@ -226,6 +263,8 @@ int main(int argc, char **argv) {
         exited_main();
     else if (strcmp(name, "seccomp") == 0)
         seccomp(atoi(argv[2]));
+    else if (strcmp(name, "forks-while-walking") == 0)
+        forks_while_walking(60);
     else if (strcmp(name, "no-trace") == 0)
         leaves_no_trace();
     else if (strcmp(name, "wild-below") == 0) /* in the thread's bounds, where nothing is mapped yet */

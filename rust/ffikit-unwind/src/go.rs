@@ -45,9 +45,14 @@ pub struct GoRuntime {
     identity: u64,
     module_start: u64,
     module_end: u64,
-    crosscall2: Option<(u64, Leave)>,
-    sigtramp: Option<(u64, Leave)>,
-    asmcgocall: [Option<(u64, Return)>; MAX_CALLS],
+    // Return addresses; 0 where there is none, since nothing returns there.
+    crosscall2_ret: u64,
+    sigtramp_ret: u64,
+    asmcgocall_rets: [u64; MAX_CALLS],
+    // What stands behind them.
+    crosscall2: Option<Leave>,
+    sigtramp: Option<Leave>,
+    asmcgocall: [Option<Return>; MAX_CALLS],
     thread_start: (u64, u64),
 }
 
@@ -104,6 +109,9 @@ impl GoRuntime {
             identity,
             module_start: module.start,
             module_end: module.end,
+            crosscall2_ret: 0,
+            sigtramp_ret: 0,
+            asmcgocall_rets: [0; MAX_CALLS],
             crosscall2: None,
             sigtramp: None,
             asmcgocall: [None; MAX_CALLS],
@@ -142,13 +150,22 @@ impl GoRuntime {
         let code = &mut code[..len];
         match name {
             b"crosscall2" | b"runtime.sigtramp" | b"runtime.asmcgocall" if !copy(function.entry, code) => {}
-            b"crosscall2" => self.crosscall2 = leave_of(function, code).or(self.crosscall2),
-            b"runtime.sigtramp" => self.sigtramp = leave_of(function, code).or(self.sigtramp),
+            b"crosscall2" => {
+                if let Some((ret, leave)) = leave_of(function, code) {
+                    (self.crosscall2_ret, self.crosscall2) = (ret, Some(leave));
+                }
+            }
+            b"runtime.sigtramp" => {
+                if let Some((ret, leave)) = leave_of(function, code) {
+                    (self.sigtramp_ret, self.sigtramp) = (ret, Some(leave));
+                }
+            }
             // There are two of this name: the function, and a wrapper for callers with Go's other calling convention.
             b"runtime.asmcgocall" => for_each_call(code, |offset| {
-                let free = self.asmcgocall.iter_mut().find(|call| call.is_none());
+                let free = self.asmcgocall.iter().position(Option::is_none);
                 if let (Some(free), Some(call)) = (free, Return::compile(&code[offset..])) {
-                    *free = Some((function.entry + offset as u64, call));
+                    self.asmcgocall_rets[free] = function.entry + offset as u64;
+                    self.asmcgocall[free] = Some(call);
                 }
             }),
             b"runtime.mstart" => self.thread_start = (function.entry, function.end),
@@ -159,13 +176,13 @@ impl GoRuntime {
     /// Whether `ret` is the return address of crosscall2's call into Go.
     #[inline(always)]
     pub fn is_crosscall2(&self, ret: u64) -> bool {
-        matches!(self.crosscall2, Some((at, _)) if at == ret)
+        self.crosscall2_ret == ret
     }
 
     /// The registers of crosscall2's caller in C; `[fp + 8]` is the return address that [`Self::is_crosscall2`] knows.
     #[inline(always)]
     pub fn leave_crosscall2(&self, fp: u64) -> Option<Caller> {
-        self.crosscall2.as_ref()?.1.apply(fp)
+        self.crosscall2?.apply(fp)
     }
 
     /// Whether `ret` is a return address of asmcgocall's calls into C: use [`Self::goroutine_frame`] there.
@@ -176,11 +193,8 @@ impl GoRuntime {
 
     #[inline(always)]
     fn return_at(&self, ret: u64) -> Option<Return> {
-        self.asmcgocall
-            .iter()
-            .flatten()
-            .find(|(at, _)| *at == ret)
-            .map(|(_, call)| *call)
+        let index = self.asmcgocall_rets.iter().position(|at| *at == ret)?;
+        self.asmcgocall[index]
     }
 
     /// Where the goroutine is that called C through asmcgocall: `ret` is the return address
@@ -233,14 +247,14 @@ impl GoRuntime {
     /// Whether `ret` is the return address of sigtramp's call into Go: Go handles a signal, or hands it on.
     #[inline(always)]
     pub fn is_sigtramp(&self, ret: u64) -> bool {
-        matches!(self.sigtramp, Some((at, _)) if at == ret)
+        self.sigtramp_ret == ret
     }
 
     /// What sigtramp returns to: `pc` is the signal trampoline, and the kernel's frame
     /// (`ucontext`) is at `sp`; `[fp + 8]` is the return address that [`Self::is_sigtramp`] knows.
     #[inline]
     pub fn leave_sigtramp(&self, fp: u64) -> Option<Caller> {
-        self.sigtramp.as_ref()?.1.apply(fp)
+        self.sigtramp?.apply(fp)
     }
 
     /// The stack pointer of the caller of a Go function, after the return: `fp` is the function's

@@ -8,7 +8,7 @@
 //! runtime/cgo/asm_amd64.s, asmcgocall in runtime/asm_amd64.s, sigtramp in
 //! runtime/sys_linux_amd64.s.
 
-use crate::memory::load_u64;
+use crate::memory::is_page_readable;
 
 /// How many callee-saved registers there are besides the frame pointer.
 pub const CALLEE_SAVED: usize = 5;
@@ -122,17 +122,19 @@ impl Leave {
     /// The caller's registers; `fp` is the frame pointer of the Go function that was called.
     #[inline]
     pub fn apply(&self, fp: u64) -> Option<Caller> {
-        let at = |offset: i16| load_u64(fp.wrapping_add(offset as u64));
         let sp = fp.wrapping_add(self.sp as u64);
-        let mut callee_saved = [0; CALLEE_SAVED];
-        for (register, offset) in callee_saved.iter_mut().zip(self.callee_saved) {
-            *register = at(offset)?;
+        // What is read is no longer than a page, so it lies in these two.
+        let is_readable = fp & 7 == 0 && is_page_readable(fp) && is_page_readable(sp.wrapping_sub(8));
+        if !is_readable {
+            return None;
         }
+        // SAFETY: every offset is a word's, between the two that can be read.
+        let at = |offset: i16| unsafe { (fp.wrapping_add(offset as u64) as *const u64).read_volatile() };
         Some(Caller {
-            pc: at(self.sp - 8)?,
+            pc: at(self.sp - 8),
             sp,
-            fp: at(self.fp)?,
-            callee_saved,
+            fp: at(self.fp),
+            callee_saved: self.callee_saved.map(at),
         })
     }
 }

@@ -3,9 +3,11 @@
 
 use ffikit_unwind::module::{prepare, Module};
 use ffikit_unwind::python::{describe, discover, interpreter, refused, site, this_thread, Interpreter, Site};
+use ffikit_unwind::{walk, Frame, Registers, StackBounds};
 use std::collections::HashMap;
 use std::ffi::{c_char, c_int, c_void, CStr};
 use std::fmt::Write as _;
+use std::mem::MaybeUninit;
 use std::sync::Mutex;
 
 /// What sites were called when they were first seen, as an agent keeps it: a site
@@ -45,6 +47,57 @@ fn name(interpreter: &Interpreter, frame: u64, names: &mut HashMap<Site, String>
         .clone()
 }
 
+fn symbol(address: u64) -> String {
+    let mut info = MaybeUninit::<libc::Dl_info>::zeroed();
+    // SAFETY: dladdr reads no memory at the address and fills `info`, which may be all zero.
+    let info = unsafe {
+        libc::dladdr(address as *const c_void, info.as_mut_ptr());
+        info.assume_init()
+    };
+    if info.dli_sname.is_null() {
+        return String::new();
+    }
+    // SAFETY: a C string that lives as long as its module.
+    unsafe { CStr::from_ptr(info.dli_sname) }
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// How the walk of the whole stack places the Python frames: "splice SYMBOL COUNT" for
+/// each run of them and the native frame before it, "walk END", or that it has other frames.
+#[inline(never)]
+fn splice(pythons: &[u64], text: &mut String) {
+    let mut frames = vec![Frame::default(); 20_000];
+    // SAFETY: this function's own registers, and it stays until the walk is done.
+    let walked = unsafe { walk(&Registers::here(), StackBounds::of_this_thread(), &mut frames) };
+    let frames = &frames[..walked.len];
+    let spliced = frames
+        .iter()
+        .filter_map(|frame| frame.python_frame())
+        .collect::<Vec<_>>();
+    if spliced != pythons {
+        let _ = writeln!(
+            text,
+            "walk\tfound {} frames of {}, {:?}",
+            spliced.len(),
+            pythons.len(),
+            walked.end
+        );
+        return;
+    }
+    for run in frames.chunk_by(|a, b| a.python_frame().is_some() == b.python_frame().is_some()) {
+        match run.last().and_then(|frame| frame.lookup_address()) {
+            Some(before) => {
+                let _ = write!(text, "splice\t{}\t", symbol(before));
+            }
+            None => {
+                let _ = writeln!(text, "{}", run.len());
+            }
+        }
+    }
+    let _ = writeln!(text, "0\nwalk\t{:?}", walked.end);
+}
+
 /// libgcc's word on the native frames, leaf first: "native LOW HIGH SYMBOL" of each, [lowest address, CFA).
 struct Natives {
     text: String,
@@ -61,15 +114,8 @@ extern "C" fn note_native(context: *mut c_void, argument: *mut c_void) -> c_int 
         if let Some((low, symbol)) = natives.open.take() {
             let _ = writeln!(natives.text, "native\t{low}\t{start}\t{symbol}");
         }
-        let mut info: libc::Dl_info = std::mem::zeroed();
         let call = _Unwind_GetIP(context).wrapping_sub(1);
-        let is_named = libc::dladdr(call as *const c_void, &mut info) != 0 && !info.dli_sname.is_null();
-        let symbol = if is_named {
-            CStr::from_ptr(info.dli_sname)
-        } else {
-            c""
-        };
-        natives.open = Some((start, symbol.to_string_lossy().into_owned()));
+        natives.open = Some((start, symbol(call)));
     }
     0
 }
@@ -82,6 +128,7 @@ fn tell(interpreter: &'static Interpreter) -> String {
     let Some(mut frames) = this_thread(interpreter) else {
         return text;
     };
+    let mut pythons = Vec::new();
     for _ in 0..10_000 {
         let entry = frames.entry();
         if entry == u64::MAX {
@@ -90,9 +137,11 @@ fn tell(interpreter: &'static Interpreter) -> String {
         let _ = writeln!(text, "run\t{entry}");
         frames.take_run(|frame| {
             let _ = writeln!(text, "frame\t{}", name(interpreter, frame, names));
+            pythons.push(frame);
             true
         });
     }
+    splice(&pythons, &mut text);
     let mut natives = Natives { text, open: None };
     // SAFETY: the callback has the right type, and the argument is what it casts to.
     unsafe { _Unwind_Backtrace(note_native, (&raw mut natives).cast()) };

@@ -31,7 +31,7 @@ def python_says(frame=None):
 
 
 def parse(said):
-    runs, natives = [], []
+    runs, natives, spliced, ends = [], [], [], []
     for line in said.splitlines():
         kind, *rest = line.split("\t")
         if kind == "run":
@@ -40,9 +40,13 @@ def parse(said):
             runs[-1][1].append((rest[0], rest[1], int(rest[2])))
         elif kind == "native":
             natives.append((int(rest[0]), int(rest[1]), rest[2]))
+        elif kind == "splice":
+            spliced.append((rest[0], int(rest[1])))
+        elif kind == "walk":
+            ends.append(rest[0])
         else:
             raise AssertionError(said)
-    return runs, natives
+    return runs, natives, spliced, ends
 
 
 class Disagreement(Exception):
@@ -55,7 +59,7 @@ LOOP = "_PyEval_EvalFrameDefault"
 def agree(said, expected):
     """probe() itself is the leaf of what was said, and not part of what is expected."""
     agree.count += 1
-    runs, natives = parse(said)
+    runs, natives, spliced, ends = parse(said)
     frames = [frame for _, run in runs for frame in run]
     if frames and frames[0][0] == "probe":
         del frames[0]
@@ -74,6 +78,13 @@ def agree(said, expected):
         raise Disagreement(f"entries {entries}, native frames {natives}")
     if any(symbol not in (LOOP, "") for _, _, symbol in holds):
         raise Disagreement(f"not in the loop: {holds}")
+    # The walk of the whole stack has the same runs, each after the loop that runs it.
+    # Its last native frames have no run behind them.
+    after = [(symbol, count) for symbol, count in spliced if count]
+    if [count for _, count in after] != [len(run) for _, run in runs if run] or ends != ["Complete"] * bool(runs):
+        raise Disagreement(f"spliced {spliced}, {ends}")
+    if any(symbol not in (LOOP, "") for symbol, _ in after):
+        raise Disagreement(f"not after the loop: {spliced}")
     return len(runs)
 
 

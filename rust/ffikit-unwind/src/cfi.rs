@@ -337,3 +337,6 @@ fn find_fde(module: &Module, pc: u64) -> Result<u64, End> {
     }
     Ok(fde)
 }
+
+#[cfg(test)]
+mod tests;

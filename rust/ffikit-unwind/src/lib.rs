@@ -27,3 +27,8 @@ pub use arch::Registers;
 pub use bounds::StackBounds;
 pub use rules::forget;
 pub use walk::{walk, End, Frame, Walk};
+
+/// The README's example runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

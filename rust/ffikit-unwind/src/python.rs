@@ -20,7 +20,8 @@
 //! holder of the GIL (3.11), or nothing where the GIL was released. Not covered: a
 //! sub-interpreter's thread state after fork() without Python's knowledge (its
 //! gettid() is the parent's), and more than four interpreters that run inside each
-//! other on one thread.
+//! other on one thread. A greenlet's frames end where it began, as in
+//! `sys._getframe`: below it the interpreter's native frames have no Python beside them.
 
 mod discovery;
 mod frames;
@@ -31,7 +32,7 @@ mod tests;
 
 pub use discovery::{discover, forget, interpreter, refused, Reason, Refusal};
 pub use frames::{this_thread, Frames};
-pub use names::{describe, site, Description, Site};
+pub use names::{describe, place, site, Description, Place, Site};
 
 use crate::memory::{is_page_readable, load_u64};
 use crate::module::Module;

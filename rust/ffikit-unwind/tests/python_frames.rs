@@ -7,11 +7,12 @@ mod pythonsupport;
 use pythonsupport::{manifest_path, printed, probe, pythons, run};
 
 /// What frames.py must have compared; a case that went missing there is missed here.
-const CASES: [&str; 18] = [
+const CASES: [&str; 19] = [
     "threads",
     "foreign_threads",
     "forks",
     "sub_interpreters",
+    "interpreters_inside_each_other",
     "plain",
     "methods",
     "lambdas_and_comprehensions",

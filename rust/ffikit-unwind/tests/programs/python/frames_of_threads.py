@@ -3,6 +3,7 @@ threads, foreign ones, forked processes, sub-interpreters."""
 
 import ctypes
 import functools
+import itertools
 import os
 import sys
 import threading
@@ -137,21 +138,26 @@ def patiently(execute, interpreter, source):
     raise Disagreement("the thread did not end")
 
 
-@case
-def sub_interpreters():
+def interpreters():
+    """execute(interpreter, source), destroy(interpreter), and what makes each kind of interpreter."""
     if sys.version_info >= (3, 13):
         import _interpreters as module
 
-        execute, makers = module.exec, [functools.partial(module.create, kind) for kind in ("legacy", "isolated")]
-    else:
-        import _xxsubinterpreters as module
+        makers = [functools.partial(module.create, kind) for kind in ("legacy", "isolated")]
+        return module.exec, module.destroy, makers
+    import _xxsubinterpreters as module
 
-        execute, makers = module.run_string, [functools.partial(module.create, isolated=False)]
+    return module.run_string, module.destroy, [functools.partial(module.create, isolated=False)]
+
+
+@case
+def sub_interpreters():
+    execute, destroy, makers = interpreters()
     text = ctypes.create_string_buffer(SIZE)
     for make in makers:
-        interpreters = [make(), make()]
+        made = [make(), make()]
         reads, writes = os.pipe()
-        for interpreter in interpreters:
+        for interpreter in made:
             failed = execute(interpreter, inside(python_says(), reads))
             if failed is not None:
                 raise Disagreement(failed.formatted)
@@ -160,7 +166,35 @@ def sub_interpreters():
             released.frames_of_foreign_thread(text, SIZE)
             assert text.value == b"", text.value
         os.close(writes)
-        for interpreter in interpreters:
+        for interpreter in made:
             patiently(execute, interpreter, "stays.join()")
-            module.destroy(interpreter)
+            destroy(interpreter)
             agree(probe(), python_says())
+
+
+def nested(inner, outer):
+    """Goes on in the first of the interpreters `inner`; `outer` are the frames outside of this one."""
+    execute, _, _ = interpreters()
+    if not inner:
+        agree(probe(), python_says() + outer)
+        agree(probe(released), python_says() + outer)
+        return
+    source = (
+        f"import sys; sys.argv = ['', {PROBE!r}]; sys.path.insert(0, {HERE!r}); import frames_of_threads as cases\n"
+    )
+    failed = execute(inner[0], source + f"cases.nested({inner[1:]}, {python_says() + outer})")
+    if failed is not None:
+        raise Disagreement(failed.formatted)
+
+
+@case
+def interpreters_inside_each_other():
+    """The order on the stack is neither that of their making nor its reverse."""
+    _, destroy, makers = interpreters()
+    for make in makers:
+        made = [make() for _ in range(3)]  # in 3.11 an interpreter dies with its last ID
+        for order in itertools.permutations(made):
+            nested([int(interpreter) for interpreter in order], [])
+            agree(probe(), python_says())
+        for interpreter in made:
+            destroy(interpreter)

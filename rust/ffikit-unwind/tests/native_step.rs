@@ -105,6 +105,8 @@ fn libraries_the_resolver_and_the_vdso() {
             ("longjmp", 500),
             ("alternate-stack", 500),
             ("signal-return", 100),
+            ("walk", 100),
+            ("cold-walk", 10_000),
         ] {
             let watched = assert_steps(compiler, &output, label, instructions_min);
             match label {

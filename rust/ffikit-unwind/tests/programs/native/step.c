@@ -118,6 +118,17 @@ static NOINLINE void through_handler(void) {
     sink = pushing(7, 8, 9);
 }
 
+/* The walk itself, walked: the first one, when nothing is cached, and the next. */
+static struct stack inner;
+static NOINLINE void walks(void) {
+    inner.len = walker_here(own_bounds, inner.frames, FRAMES_MAX, &inner.end);
+    KEEP();
+}
+static NOINLINE void walks_cold(void) {
+    walker_forget();
+    walks();
+}
+
 int main(int argc, char **argv) {
     walker_prepare();
     know_stack();
@@ -136,5 +147,10 @@ int main(int argc, char **argv) {
     sigaltstack(&other, NULL);
     stepped("alternate-stack", own_code, SA_ONSTACK, false);
     stepped("signal-return", through_handler, SA_NODEFER, true);
+    stepped("walk", walks, 0, false);
+    stride = 101;
+    forgets = true;
+    stepped("cold-walk", walks_cold, 0, false);
+    printf("the walk that was walked: end %u, %zu frames\n", inner.end, inner.len);
     return 0;
 }

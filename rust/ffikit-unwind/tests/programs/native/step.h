@@ -14,6 +14,10 @@
 #define TRAP_FLAG 0x100
 #define DEPTH_MAX 4096
 
+/* The walker is asked at each so manieth instruction; calls are followed at all. */
+static size_t stride = 1;
+static bool forgets; /* whatever was learned, before each walk */
+
 static struct {
     uint64_t slot[DEPTH_MAX], ret[DEPTH_MAX];
     size_t depth;
@@ -109,7 +113,10 @@ static void on_trap(int number, siginfo_t *info, void *context) {
     }
     registers[REG_EFL] |= TRAP_FLAG;
     follow(pc, registers[REG_RSP]);
-    oracle.steps++;
+    if (oracle.steps++ % stride)
+        return;
+    if (forgets)
+        walker_forget();
     oracle.watched += pc >= watched_start && pc < watched_end;
     step_ours.len = walker_here(own_bounds, step_ours.frames, FRAMES_MAX, &step_ours.end);
     step_libgcc.len = 0;

@@ -140,27 +140,40 @@ pub fn load_u8(abs_addr: u64) -> Option<u8> {
     Some(unsafe { (abs_addr as *const u8).read_volatile() })
 }
 
-/// Where a page is remembered. Allocators with a region for each size of blocks
-/// (the sanitizers') differ in high bits only, so all bits count.
+/// How many places a page may be remembered in, one behind the other. A stack reads
+/// some fifty pages, and two of them that take one place from each other, stack after
+/// stack, would cost more than all the rest.
+const WAYS: usize = 4;
+
+/// The first place where a page is remembered. Allocators with a region for each size
+/// of blocks (the sanitizers') differ in high bits only, so all bits count.
 #[inline(always)]
-fn readable_slot(page: u64) -> &'static AtomicU64 {
+fn first_place(page: u64) -> usize {
     let hash = page.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    &READABLE[(hash >> (64 - PAGES.trailing_zeros())) as usize]
+    (hash >> (64 - (PAGES / WAYS).trailing_zeros())) as usize * WAYS
 }
 
 /// Whether the page of `abs_addr` can be read, or could be at the first question.
 #[inline(always)]
 pub fn is_page_readable(abs_addr: u64) -> bool {
     let page = abs_addr / PAGE_BYTES;
-    readable_slot(page).load(Relaxed) == page && page != 0 || check_page(page)
+    READABLE[first_place(page)].load(Relaxed) == page && page != 0 || check_page(page)
 }
 
 #[cold]
 #[inline(never)]
 fn check_page(page: u64) -> bool {
+    let places = &READABLE[first_place(page)..][..WAYS];
+    if page != 0 && places[1..].iter().any(|place| place.load(Relaxed) == page) {
+        return true;
+    }
     let readable = is_readable(page.wrapping_mul(PAGE_BYTES));
     if readable {
-        readable_slot(page).store(page, Relaxed);
+        // The oldest one falls out. Threads that do this at once forget a page or two.
+        let mut moved = page;
+        for place in places {
+            moved = place.swap(moved, Relaxed);
+        }
     }
     readable
 }

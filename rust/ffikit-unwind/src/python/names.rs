@@ -61,6 +61,26 @@ pub fn site(interpreter: &Interpreter, frame: u64) -> Option<Site> {
     })
 }
 
+/// Code object and instruction of a frame, as [`site`] but without what tells one code object
+/// from the next at its address: for who knows when code objects die.
+#[derive(PartialEq, Eq, Clone, Copy, Debug)]
+pub struct Place {
+    /// The address of the code object.
+    pub code: u64,
+    /// The address of the instruction.
+    pub instruction: u64,
+}
+
+/// Where a frame is, as [`site`] takes it.
+#[inline]
+pub fn place(interpreter: &Interpreter, frame: u64) -> Option<Place> {
+    let frame = interpreter.frame(frame)?;
+    Some(Place {
+        code: interpreter.code_of(frame)?.address,
+        instruction: frame.word(interpreter.layout.frame_instruction),
+    })
+}
+
 /// How much of a table of lines, or of a text, is looked at: all of it, but for a
 /// module of some thousand lines.
 const SAMPLE_BYTES: u64 = 4096;

@@ -19,6 +19,12 @@ const LEAF_SLOTS: usize = 1 << (LEAF_BITS - SLOT_BITS);
 #[repr(transparent)]
 struct Slot(AtomicU64);
 
+/// Set in a slot whose block is a code object of Python's. Numbers of stacks do not come so far.
+const IS_CODE: u64 = 1 << 31;
+
+/// Counts the code objects that were freed: what was learned of the code at an address before is not believed any more.
+static CODE_FREED: AtomicU64 = AtomicU64::new(0);
+
 /// The slots of [`LEAF_SLOTS`] blocks, made when the first of them is allocated.
 struct Leaf([Slot; LEAF_SLOTS]);
 
@@ -116,6 +122,9 @@ pub fn is_live(block: Hidden) -> bool {
 pub fn freed(block: Hidden, stack: u32) {
     let Some(slot) = slot(block) else { return };
     let before = slot.0.load(Acquire);
+    if before & IS_CODE != 0 {
+        CODE_FREED.fetch_add(1, AcqRel);
+    }
     if before != 0 && before >> 32 == 0 {
         let after = before | (stack as u64) << 32;
         // Another thread that frees the same block may be first: then that is the free.
@@ -128,7 +137,25 @@ pub fn freed(block: Hidden, stack: u32) {
 pub fn at(block: Hidden) -> Block {
     let value = slot(block).map_or(0, |slot| slot.0.load(Acquire));
     Block {
-        allocated: value as u32,
+        allocated: (value & !IS_CODE) as u32,
         freed: (value >> 32) as u32,
     }
+}
+
+/// How many of the blocks that [`watch_code`] was called for were freed.
+#[inline(always)]
+pub fn code_freed() -> u64 {
+    CODE_FREED.load(Acquire)
+}
+
+/// A code object lies in this block. True: [`code_freed`] will tell when it is freed.
+pub fn watch_code(block: Hidden) -> bool {
+    let Some(slot) = slot(block) else { return false };
+    let before = slot.0.load(Acquire);
+    let is_live = before != 0 && before >> 32 == 0;
+    is_live
+        && slot
+            .0
+            .compare_exchange(before, before | IS_CODE, AcqRel, Acquire)
+            .is_ok()
 }

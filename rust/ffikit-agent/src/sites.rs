@@ -4,7 +4,8 @@
 //! As with stacks nothing is locked, changed or freed.
 
 use crate::arena::{Table, Zeroed};
-use crate::audit;
+use crate::blocks::Hidden;
+use crate::{audit, blocks};
 use core::cell::UnsafeCell;
 use core::fmt::Write as _;
 use core::hash::{Hash, Hasher};
@@ -46,7 +47,10 @@ static TEXT_USED: AtomicU64 = AtomicU64::new(0);
 
 /// Reserves the tables. False: there is no memory.
 pub fn prepare() -> bool {
-    KNOWN.reserve(SITES) && LAST_BUCKETS.reserve(BUCKETS) && TEXTS.reserve(TEXT_BYTES)
+    KNOWN.reserve(SITES)
+        && LAST_BUCKETS.reserve(BUCKETS)
+        && TEXTS.reserve(TEXT_BYTES)
+        && CACHE.reserve(CACHED)
 }
 
 /// How many numbers there may be.
@@ -69,12 +73,59 @@ fn replace_of(interpreter: &'static Interpreter, frames: &mut [Frame]) {
         if let Some(running) = frame.python_frame() {
             // What comes before is the interpreter's loop, or another frame that it runs.
             audit::seen(caller);
-            let number = python::site(interpreter, running).map_or(0, |site| intern(interpreter, &site));
-            *frame = Frame::python(number as u64);
+            *frame = Frame::python(number_of(interpreter, running) as u64);
         } else {
             caller = frame.bits();
         }
     }
+}
+
+/// A site that was found before, by the addresses of its code and instruction. Two
+/// writers may leave the halves of two entries, so both have a part of the hash.
+struct Cached {
+    hash: AtomicU64,
+    /// The site, how many code objects had been freed, and other bits of the hash.
+    site: AtomicU64,
+}
+
+// SAFETY: only atomics.
+unsafe impl Zeroed for Cached {}
+
+const CACHED: usize = 1 << 13;
+const FREED_BITS: u32 = 24;
+const CHECK_SHIFT: u32 = SITES.trailing_zeros() + FREED_BITS;
+static CACHE: Table<Cached> = Table::new();
+
+/// The site of a frame. Telling one code object from the next at its address takes
+/// long (3.11 has no numbers for them), so where the sanitizer tells of its death it is done once.
+#[inline(always)]
+fn number_of(interpreter: &'static Interpreter, running: u64) -> u32 {
+    let Some(place) = python::place(interpreter, running) else {
+        return 0;
+    };
+    let mut mixer = Mixer(0);
+    mixer.write_u64(place.code);
+    mixer.write_u64(place.instruction);
+    let hash = mixer.finish() ^ mixer.finish() >> 32;
+    // Read before the code object is looked at: one that dies meanwhile is not taken for the next.
+    let freed = blocks::code_freed() % (1 << FREED_BITS) << SITES.trailing_zeros();
+    let check = freed | hash.wrapping_mul(0xd6e8_feb8_6659_fd93) >> CHECK_SHIFT << CHECK_SHIFT;
+    let Some(cached) = CACHE.get(hash as usize % CACHED) else {
+        return 0;
+    };
+    let site = cached.site.load(Relaxed);
+    if cached.hash.load(Relaxed) == hash && site & !(SITES as u64 - 1) == check && site != check {
+        return (site - check) as u32;
+    }
+    let Some(site) = python::site(interpreter, running) else {
+        return 0;
+    };
+    let number = intern(interpreter, &site);
+    if number != 0 && blocks::watch_code(Hidden::new(place.code)) {
+        cached.site.store(number as u64 | check, Relaxed);
+        cached.hash.store(hash, Relaxed);
+    }
+    number
 }
 
 struct Mixer(u64);

@@ -61,7 +61,7 @@ pub fn this_thread(interpreter: &'static Interpreter) -> Option<Frames> {
         budget: FRAMES_MAX,
     };
     if thread_state != 0 {
-        frames.add(thread_state);
+        frames.add(word(thread_state, interpreter.layout.thread_current));
     }
     interpreter.other_states_of_this_thread(thread_state, &mut frames);
     frames.choose();
@@ -98,7 +98,7 @@ impl Interpreter {
                     && copy_u64(thread.wrapping_add(layout.native_thread_id)) == Some(native_thread_id)
                     && copy_u64(thread.wrapping_add(layout.thread_interpreter)) == Some(interpreter);
                 if is_ours {
-                    frames.add(thread);
+                    frames.add(copy_u64(thread.wrapping_add(layout.thread_current)));
                 }
                 thread = copy_u64(thread.wrapping_add(layout.thread_next)).unwrap_or(0);
             }
@@ -136,12 +136,11 @@ impl Frames {
         self.choose();
     }
 
-    /// Adds what a thread state runs.
-    fn add(&mut self, thread_state: u64) {
+    /// Adds what a thread state runs, by what it has as current.
+    fn add(&mut self, current: Option<u64>) {
         if self.chains_len == CHAINS {
             return;
         }
-        let current = word(thread_state, self.interpreter.layout.thread_current);
         if let Some(chain) = current.and_then(|current| self.chain(current)) {
             self.chains[self.chains_len] = chain;
             self.chains_len += 1;

@@ -15,7 +15,7 @@ static void *must(void *found) {
   return found;
 }
 
-/* "WHEN: NAME:LINE …", leaf first, without the native frames. */
+/* "WHEN: NAME:LINE …", leaf first, without the native frames; or that there is no interpreter. */
 static void show(const char *when) {
   static char text[1 << 16];
   char *line, *rest = text;
@@ -26,7 +26,7 @@ static void show(const char *when) {
     if (strcmp(kind, "frame") == 0) {
       strsep(&line, "\t");
       printf(" %s:%s", name, line);
-    } else if (*kind != '\0' && strcmp(kind, "run") != 0 && strcmp(kind, "native") != 0) {
+    } else if (strcmp(kind, "no interpreter") == 0 || strcmp(kind, "refused") == 0) {
       printf(" %s", kind);
     }
   }

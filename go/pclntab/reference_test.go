@@ -163,7 +163,7 @@ func text(chain []model.Frame) string {
 		if frame.Inlined {
 			part += " inlined"
 		}
-		if strings.HasSuffix(frame.File, "/work/work.go") {
+		if strings.HasSuffix(frame.File, "work.go") {
 			parts = append(parts, part)
 		}
 	}

@@ -26,7 +26,7 @@ __attribute__((noinline)) void small(int more, long value) {
 }
 
 int main(int argc, char **argv) {
-  int depth = argc > 1 ? atoi(argv[1]) : 25;
+  int depth = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 25;
   snprintf(label, sizeof label, "C, %d deep", depth);
   /* The C library's two callers of main, main and the innermost call of small. */
   small(depth - 5, 1);

@@ -10,11 +10,10 @@ import (
 	"github.com/ffikit/ffikit/go/model"
 )
 
-// share is what one stack allocated of a leak.
+// share is what one recorded stack allocated of a leak.
 type share struct {
-	frames    []model.Frame
-	truncated string
-	leaked    model.Leaked
+	stack  uint32
+	leaked model.Leaked
 }
 
 // leak takes a leak apart by who allocated its objects: under the companion
@@ -36,7 +35,8 @@ func (p *process) leak(r model.Report, emit func(model.Report) error) error {
 	details := slices.DeleteFunc(slices.Clone(r.Details), isObjectLine)
 	for _, share := range shares {
 		stack := logged
-		stack.Frames, stack.Truncated, stack.Complete = share.frames, share.truncated, share.truncated == ""
+		frames, truncated, _ := p.evidence.Frames(share.stack) // now: all of them together may be large
+		stack.Frames, stack.Truncated, stack.Complete = join(logged.Frames, frames), truncated, truncated == ""
 		if err := emit(part(r, stack, details, share.leaked)); err != nil {
 			return err
 		}
@@ -73,10 +73,9 @@ func (p *process) shares(leaked *model.Leaked, logged []model.Frame) (shares []s
 		place, met := places[id]
 		if !met {
 			place = -1
-			frames, truncated, _ := p.evidence.Frames(id)
-			if joined := join(logged, frames); joined != nil {
+			if frames, _, _ := p.evidence.Frames(id); join(logged, frames) != nil {
 				place = len(shares)
-				shares = append(shares, share{frames: joined, truncated: truncated})
+				shares = append(shares, share{stack: id})
 			}
 			places[id] = place
 		}

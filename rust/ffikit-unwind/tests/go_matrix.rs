@@ -216,3 +216,42 @@ fn archive_in_a_rust_library() {
         );
     });
 }
+
+/// Go code of two modules, host → plugin → host → plugin, each with its own tables.
+#[test]
+fn a_plugin_of_a_go_program() {
+    let release = RELEASES[5];
+    require_release(release);
+    let (source, directory) = (program("goplugin"), scratch("plugin"));
+    let built = |package: &str, mode: &str| {
+        let output = directory.join(package);
+        succeed(
+            go(release, &source)
+                .args(["build", "-trimpath", mode, "-o"])
+                .arg(&output)
+                .arg(format!("./{package}")),
+        );
+        output
+    };
+    let (plugin, host) = (
+        built("plugin", "-buildmode=plugin"),
+        built("host", "-buildmode=exe"),
+    );
+    let stacks = stacks(&host, &[&plugin], &[]);
+    let stack = &stacks["plugin"];
+    let calls = stack.names();
+    let calls = calls
+        .iter()
+        .filter(|name| name.contains("plugin.") || name.starts_with("main."));
+    let expected = [
+        "goplugin/plugin._Cfunc_c_leaf",
+        "goplugin/plugin.Leaf",
+        "main.through",
+        "main.main.func1",
+        "goplugin/plugin.Run",
+        "main.main",
+    ];
+    assert_eq!(calls.copied().collect::<Vec<_>>(), expected);
+    assert_eq!(stack.names().last(), Some(&"runtime.goexit"));
+    assert_eq!(stack.end, "Complete");
+}

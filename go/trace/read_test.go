@@ -35,7 +35,7 @@ func sample() *tracefile.File {
 	site := f.Site("Keeper.run", "/app/keeper.py", 12, 10)
 	stack := f.Stack(0, 0x7f0124, 0x7f0200|tracefile.Exact, site, 0x1080, 0x99)
 	f.ReportStack(0, 0, 70, stack, 0x5020, 0x7f0124, "heap-use-after-free")
-	f.Note("Python 3.15 is not known: its frames are missing")
+	f.Note("Python 3.16 is not known: its frames are missing")
 	f.End(5, 4, 3, 2)
 	return f
 }
@@ -45,7 +45,7 @@ func TestRead(t *testing.T) {
 	assert.Empty(t, partial)
 	assert.Equal(t, 7, evidence.PID)
 	assert.Equal(t, uint32(62), evidence.Machine)
-	assert.Equal(t, []string{"Python 3.15 is not known: its frames are missing"}, evidence.Notes)
+	assert.Equal(t, []string{"Python 3.16 is not known: its frames are missing"}, evidence.Notes)
 	assert.Equal(t, &Statistics{Mallocs: 5, Frees: 4, Stacks: 3, Lost: 2}, evidence.Statistics)
 	require.Equal(t, []ReportStack{
 		{Sequence: 0, Role: RoleFault, ThreadID: 70, Stack: 0, AbsAddr: 0x5020, PC: 0x7f0124, Kind: "heap-use-after-free"},

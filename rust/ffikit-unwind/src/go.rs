@@ -239,8 +239,12 @@ impl GoRuntime {
         if !(self.text_start..self.text_end).contains(&ret) {
             return None;
         }
-        // Functions with a frame save their caller's right below the return address, and then point there.
-        let fp = if fp == frame { load_u64(frame)? } else { fp };
+        // Functions with a frame save their caller's right below the return address, and then point there; around
+        // duffzero and duffcopy Go 1.21 points below its own stack pointer instead.
+        let fp = match fp == frame || depth >= 8 && fp < sp {
+            true => load_u64(frame)?,
+            false => fp,
+        };
         Some(InterruptedCaller { ret, frame, fp })
     }
 

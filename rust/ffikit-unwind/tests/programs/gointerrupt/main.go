@@ -5,14 +5,14 @@ package main
 #cgo CFLAGS: -O2 -g -fomit-frame-pointer
 #cgo LDFLAGS: -rdynamic -ldl -lpthread
 #include <stdint.h>
-volatile uint32_t *c_start(void);
+struct shared { uint32_t done, running; };
+struct shared *c_start(void);
 */
 import "C"
 
 import (
 	"runtime"
 	"sync/atomic"
-	"unsafe"
 )
 
 // Without a frame of its own.
@@ -41,8 +41,9 @@ func large(a uint32) uint32 {
 }
 
 //go:noinline
-func spin(done *uint32) (sum uint32) {
-	for atomic.LoadUint32(done) == 0 {
+func spin(shared *C.struct_shared) (sum uint32) {
+	atomic.StoreUint32((*uint32)(&shared.running), 1)
+	for atomic.LoadUint32((*uint32)(&shared.done)) == 0 {
 		sum += large(sum) + small(sum)
 	}
 	return sum
@@ -50,7 +51,7 @@ func spin(done *uint32) (sum uint32) {
 
 //go:noinline
 func outer() uint32 {
-	return spin((*uint32)(unsafe.Pointer(C.c_start()))) + 1
+	return spin(C.c_start()) + 1
 }
 
 func main() {

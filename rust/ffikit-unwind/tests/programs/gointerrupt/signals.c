@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -9,7 +10,12 @@
 
 enum { SIGNALS = 400 };
 
-static volatile uint32_t done;
+/* As main.go declares it. */
+struct shared {
+    uint32_t done, running;
+};
+
+static struct shared shared;
 static volatile int told;
 static pthread_t target;
 static char handler_stack[256 << 10];
@@ -27,6 +33,8 @@ void c_handler(int signal)
 static void *send(void *nothing)
 {
     (void)nothing;
+    while (!__atomic_load_n(&shared.running, __ATOMIC_ACQUIRE))
+        sched_yield();
     for (int sent = 0; sent < SIGNALS; sent++) {
         struct timespec pause = {0, 100000 + 7919 * (sent % 31)};
         nanosleep(&pause, NULL);
@@ -34,11 +42,11 @@ static void *send(void *nothing)
         while (told <= sent)
             nanosleep(&pause, NULL);
     }
-    done = 1;
+    __atomic_store_n(&shared.done, 1, __ATOMIC_RELEASE);
     return NULL;
 }
 
-volatile uint32_t *c_start(void)
+struct shared *c_start(void)
 {
     /* Telling takes more than Go's 32 KiB in a debug build. */
     stack_t stack = {.ss_sp = handler_stack, .ss_size = sizeof handler_stack};
@@ -49,5 +57,5 @@ volatile uint32_t *c_start(void)
     sigaction(SIGUSR2, &action, NULL);
     target = pthread_self();
     pthread_create(&sender, NULL, send, NULL);
-    return &done;
+    return &shared;
 }

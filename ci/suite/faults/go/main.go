@@ -48,7 +48,7 @@ func ServiceDeliver(record *C.store_record, length C.size_t) C.int {
 func ServicePeek(record *C.store_record, claimed, index C.size_t) C.int {
 	w := &window[byte]{payloadOf(record, claimed)}
 	read := func(i int) byte { return w.at(i) } // at: peek_closure
-	return C.int(read(int(index))) // at: peek
+	return C.int(read(int(index)))              // at: peek
 }
 
 //export ServiceChecksum

@@ -210,6 +210,10 @@ impl<'f> Walker<'f> {
             readable_page: Cell::new(u64::MAX),
         };
         walker.enter_stack();
+        if walker.window_len != 0 {
+            // Below lie this walk's own frames: only a forged context leads there.
+            walker.bounds.low = from.sp;
+        }
         walker
     }
 

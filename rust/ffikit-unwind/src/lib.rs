@@ -15,6 +15,7 @@
 pub mod arch;
 mod bounds;
 mod cfi;
+mod frame;
 pub mod go;
 pub mod memory;
 pub mod module;

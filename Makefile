@@ -103,6 +103,10 @@ test-scripts: need-test ## bootstrap and the other scripts
 sanitize: need-demo command agent ## the cross-language suite: every fault caught and blamed, every control silent
 	@ci/suite/run
 
+.PHONY: bench-companion
+bench-companion: need-bench agent ## what the companion costs beside ASan with its own full stacks
+	scripts/bench-companion
+
 .PHONY: torture-agent
 torture-agent: need-test agent ## the agent in a program that does everything at once, RUNS times (1000)
 	scripts/torture-agent $(RUNS)

@@ -148,6 +148,11 @@ pub fn code_freed() -> u64 {
     CODE_FREED.load(Acquire)
 }
 
+/// Code objects may be gone in other ways: a module was unloaded.
+pub fn forget_code() {
+    CODE_FREED.fetch_add(1, AcqRel);
+}
+
 /// A code object lies in this block. True: [`code_freed`] will tell when it is freed.
 pub fn watch_code(block: Hidden) -> bool {
     let Some(slot) = slot(block) else { return false };

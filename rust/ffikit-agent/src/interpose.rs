@@ -2,7 +2,7 @@
 //! library's, which are then called.
 
 use crate::runtime::{self, NEXT_DLCLOSE, NEXT_PTHREAD_CREATE, NEXT_SUMMARY};
-use crate::{guarded, modules, report, start, threads};
+use crate::{blocks, guarded, modules, report, start, threads};
 use core::ffi::{c_char, c_int, c_void};
 use ffikit_unwind::Registers;
 
@@ -52,6 +52,7 @@ pub unsafe extern "C" fn dlclose(handle: *mut c_void) -> c_int {
     if start::is_active() {
         ffikit_unwind::forget();
         modules::unloaded();
+        blocks::forget_code();
     }
     status
 }

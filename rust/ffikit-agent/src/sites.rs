@@ -11,6 +11,7 @@ use core::fmt::Write as _;
 use core::hash::{Hash, Hasher};
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicU32, AtomicU64, AtomicU8, Ordering::*};
+use ffikit_unwind::module::Module;
 use ffikit_unwind::python::{self, Interpreter, Site};
 use ffikit_unwind::Frame;
 
@@ -121,7 +122,9 @@ fn number_of(interpreter: &'static Interpreter, running: u64) -> u32 {
         return 0;
     };
     let number = intern(interpreter, &site);
-    if number != 0 && blocks::watch_code(Hidden::new(place.code)) {
+    // Code of frozen modules lies in the interpreter's own data.
+    let is_watched = || Module::find(place.code).is_some() || blocks::watch_code(Hidden::new(place.code));
+    if number != 0 && is_watched() {
         cached.site.store(number as u64 | check, Relaxed);
         cached.hash.store(hash, Relaxed);
     }

@@ -96,7 +96,14 @@ impl Drop for Witness {
     #[inline(never)]
     fn drop(&mut self) {
         trace(self.0);
+        not_a_tail_call();
     }
+}
+
+/// Behind a call that must keep its caller's frame.
+#[inline(always)]
+fn not_a_tail_call() {
+    std::hint::black_box(());
 }
 
 #[inline(never)]
@@ -116,7 +123,10 @@ fn guarded() -> u32 {
 #[test]
 fn a_panic_in_flight() {
     let before = panic::take_hook();
-    panic::set_hook(Box::new(|_| trace("hook")));
+    panic::set_hook(Box::new(|_| {
+        trace("hook");
+        not_a_tail_call();
+    }));
     let caught = panic::catch_unwind(guarded);
     panic::set_hook(before);
     assert!(caught.is_err());

@@ -10,7 +10,10 @@ mod identity;
 mod registry;
 
 pub use crate::arch::crossing::Caller;
-use crate::arch::crossing::{for_each_call, stack_pointer_above, Leave, Return, FRAME_BELOW_STACK_POINTER};
+use crate::arch::crossing::{
+    caller_of_interrupted, for_each_call, stack_pointer_above, Leave, Return, FRAME_BELOW_STACK_POINTER,
+};
+use crate::arch::Registers;
 use crate::memory::{copy, is_page_readable, load_u64};
 use crate::module::Module;
 use crate::pclntab::{Call, Function, Pclntab};
@@ -77,6 +80,8 @@ pub struct InterruptedCaller {
     pub frame: u64,
     /// The caller's frame pointer.
     pub fp: u64,
+    /// False: `frame` is made up, and the return address was in a register.
+    pub has_frame: bool,
 }
 
 /// Looks whether a module has a Go runtime, and keeps what it finds. Call it
@@ -228,24 +233,13 @@ impl GoRuntime {
     /// The caller of a Go function that a signal interrupted, at any of its instructions: it may have
     /// no frame yet, or no more. None: it switches stacks there, or is not Go's at all.
     #[cold]
-    pub fn caller_of_interrupted(&self, pc: u64, sp: u64, fp: u64) -> Option<InterruptedCaller> {
-        if cfg!(not(target_arch = "x86_64")) {
-            return None; // The return address may still be in a register there.
-        }
+    pub fn caller_of_interrupted(&self, pc: u64, at: &Registers) -> Option<InterruptedCaller> {
         let depth = self.tables.stack_depth_at(pc).filter(|depth| depth % 8 == 0)?;
-        let ret_at = sp.checked_add(depth)?;
-        let frame = ret_at.checked_sub(8)?;
-        let ret = load_u64(ret_at)?;
-        if !(self.text_start..self.text_end).contains(&ret) {
-            return None;
-        }
-        // Functions with a frame save their caller's right below the return address, and then point there; around
-        // duffzero and duffcopy Go 1.21 points below its own stack pointer instead.
-        let fp = match fp == frame || depth >= 8 && fp < sp {
-            true => load_u64(frame)?,
-            false => fp,
-        };
-        Some(InterruptedCaller { ret, frame, fp })
+        let caller = caller_of_interrupted(depth, at)?;
+        let is_go = (self.text_start..self.text_end).contains(&caller.ret);
+        // A way out of Go is read from the callee's frame: there has to be one.
+        let is_crossing = self.is_crosscall2(caller.ret) || self.is_sigtramp(caller.ret);
+        (is_go && (caller.has_frame || !is_crossing)).then_some(caller)
     }
 
     /// Whether `ret` is the return address of sigtramp's call into Go: Go handles a signal, or hands it on.

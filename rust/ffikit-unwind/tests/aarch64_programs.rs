@@ -5,7 +5,7 @@
 mod gosupport;
 
 use gosupport::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -393,5 +393,49 @@ fn a_fault_that_go_hands_on() {
         assert!(through_go.map(place).is_sorted(), "{names:#?}");
         assert!(stack.calls[place("c_fault")].is_exact);
         markers.check(stack);
+    });
+}
+
+#[test]
+#[ignore = "scripts/test-aarch64 runs it"]
+fn go_code_interrupted_anywhere() {
+    require_releases();
+    let source = program("gointerrupt");
+    // qemu hands signals over between blocks of code only, so not every instruction is reached.
+    in_parallel(vec![RELEASES[0], RELEASES[5]], |release| {
+        let output = scratch(&format!("aarch64-{release}-gointerrupt")).join("gointerrupt");
+        let binary = build_for_aarch64(release, &source, &output, &[]);
+        // Go's own preemption is a signal as well.
+        let environment = ["GODEBUG=asyncpreemptoff=1", "GOGC=off"];
+        let stacks = parse(&run_for_aarch64(&binary, &[], &environment));
+        assert_eq!(stacks.len(), 400);
+        let inner: [&[&str]; 7] = [
+            &["main.leaf", "main.small", "main.large"],
+            &["main.small", "main.large"],
+            &["main.leaf", "main.large"],
+            &["main.large"],
+            &["main.leaf", "main.small"],
+            &["main.small"],
+            &[],
+        ];
+        let outside = ["main.spin", "main.outer", "main.main"];
+        let (mut seen, mut elsewhere) = (BTreeSet::<&[&str]>::new(), 0);
+        for (label, stack) in &stacks {
+            assert_eq!(stack.end, "Complete", "{label}: {:#?}", stack.names());
+            let names = stack.of_sources();
+            // The thread may be in the scheduler, which has left the goroutine's stack, or still in C.
+            let all = stack.names();
+            if all.contains(&"main._Cfunc_c_start") || all.last() == Some(&"runtime.morestack") {
+                elsewhere += 1;
+                continue;
+            }
+            let found = inner
+                .iter()
+                .find(|inner| names == [&["c_handler"][..], inner, &outside].concat());
+            assert!(found.is_some(), "{label}: {:#?}", stack.names());
+            seen.extend(found);
+        }
+        assert!(elsewhere < 100, "{elsewhere}");
+        assert!(seen.len() >= 3, "only in {seen:?}");
     });
 }

@@ -449,3 +449,7 @@ impl Rule {
         rule.map_or(slow, Ok)
     }
 }
+
+#[cfg(test)]
+#[path = "aarch64_tests.rs"]
+mod tests;

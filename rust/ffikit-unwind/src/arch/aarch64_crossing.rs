@@ -13,7 +13,8 @@
 //! sigtramp in runtime/sys_linux_arm64.s, the prologues in
 //! cmd/internal/obj/arm64/obj7.go.
 
-use super::code_address;
+use super::{code_address, Registers};
+use crate::go::InterruptedCaller;
 use crate::memory::load_u64;
 
 /// How many callee-saved registers there are besides x29 and x30.
@@ -26,6 +27,30 @@ const SP: u32 = 31;
 
 /// How far from the callee's frame the caller's registers are looked for.
 const REACH_BYTES: i32 = 4096;
+
+/// The caller of a Go function that was interrupted where its frame had `depth` bytes.
+pub fn caller_of_interrupted(depth: u64, at: &Registers) -> Option<InterruptedCaller> {
+    let frame = at.sp.checked_sub(8)?;
+    let has_frame = depth != 0;
+    // For a call of duffzero or duffcopy, which have no frame, the caller makes one up below its own.
+    let is_in_duff_call = at.fp == at.sp.wrapping_sub(24);
+    Some(InterruptedCaller {
+        // No frame yet, or no more, or it never has one.
+        ret: if has_frame {
+            load_u64(at.sp)?
+        } else {
+            code_address(at.lr)
+        },
+        frame,
+        // A prologue points x29 at what it has saved last, an epilogue gives it back first.
+        fp: match has_frame {
+            true if at.fp == frame || is_in_duff_call => load_u64(frame)?,
+            false if is_in_duff_call => frame,
+            _ => at.fp,
+        },
+        has_frame,
+    })
+}
 
 /// How far below asmcgocall's stack pointer its frame pointer is.
 pub const FRAME_BELOW_STACK_POINTER: u64 = 8;

@@ -8,7 +8,9 @@
 //! runtime/cgo/asm_amd64.s, asmcgocall in runtime/asm_amd64.s, sigtramp in
 //! runtime/sys_linux_amd64.s.
 
-use crate::memory::is_page_readable;
+use super::Registers;
+use crate::go::InterruptedCaller;
+use crate::memory::{is_page_readable, load_u64};
 
 /// How many callee-saved registers there are besides the frame pointer.
 pub const CALLEE_SAVED: usize = 5;
@@ -190,6 +192,23 @@ impl Return {
             depth: subtract.slot()?,
         })
     }
+}
+
+/// The caller of a Go function that was interrupted where the stack pointer was `depth` bytes below the return address.
+pub fn caller_of_interrupted(depth: u64, at: &Registers) -> Option<InterruptedCaller> {
+    let ret_at = at.sp.checked_add(depth)?;
+    let frame = ret_at.checked_sub(8)?;
+    Some(InterruptedCaller {
+        ret: load_u64(ret_at)?,
+        frame,
+        // Functions with a frame save their caller's right below the return address, and then point there; around
+        // duffzero and duffcopy Go 1.21 points below its own stack pointer instead.
+        fp: match at.fp == frame || depth >= 8 && at.fp < at.sp {
+            true => load_u64(frame)?,
+            false => at.fp,
+        },
+        has_frame: true,
+    })
 }
 
 /// How far below asmcgocall's stack pointer its frame pointer is.

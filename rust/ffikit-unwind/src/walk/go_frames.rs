@@ -33,7 +33,7 @@ impl Walker<'_> {
             // 15 short, so that a frame's two words lie within.
             (stack, stack_len) = (goroutine.lo, (goroutine.hi - goroutine.lo).saturating_sub(15));
         } else if self.is_interrupted(ip) {
-            if let Some(caller) = runtime.caller_of_interrupted(ip - 1, self.at.sp, fp) {
+            if let Some(caller) = runtime.caller_of_interrupted(ip - 1, &self.at) {
                 let frame = GoFrame {
                     fp: caller.frame,
                     caller_fp: caller.fp,

@@ -1,7 +1,7 @@
 //! The stack of the calling thread, as it is kept and written.
 
 use crate::arena::{Table, Zeroed};
-use crate::{evidence, modules, runtime, sites, stacks, thread};
+use crate::{evidence, modules, notes, runtime, sites, stacks, thread};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 use ffikit_unwind::{walk, End, Frame, Registers};
 
@@ -92,7 +92,7 @@ pub unsafe fn keep(from: &Registers) -> u32 {
                 }
             });
             if stack == 0 {
-                evidence::note(evidence::Note::StacksFull);
+                notes::note(notes::Note::StacksFull);
             }
             stack
         })

@@ -3,6 +3,7 @@
 //! and Go's ends without telling.
 
 use crate::arena::Table;
+use crate::notes::{self, Note};
 use crate::{file, log, modules, sites, stacks, thread};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU32, AtomicU64, AtomicU8, Ordering::*};
@@ -58,9 +59,6 @@ static WRITTEN: Written = Written {
 };
 
 static RECORD: Table<AtomicU8> = Table::new();
-
-/// What is missing and why, a bit each; told in the file as soon as there is one.
-static NOTES: AtomicU32 = AtomicU32::new(0);
 
 /// The writer of one process's file.
 pub struct Writer {
@@ -142,7 +140,7 @@ pub fn prepare_numbers() -> bool {
 
 /// Writes at once why there is nothing: no report may come to tell it with.
 pub fn tell(missing: Note) {
-    note(missing);
+    notes::note(missing);
     with(Writer::open);
 }
 
@@ -207,50 +205,6 @@ static STARTED: AtomicU64 = AtomicU64::new(0);
 
 pub fn started() {
     STARTED.store(now(libc::CLOCK_REALTIME), Relaxed);
-}
-
-/// Something is missing from now on; told with the next report.
-pub fn note(note: Note) {
-    NOTES.fetch_or(1 << note as u32, Relaxed);
-}
-
-/// What may be missing, and why.
-#[derive(Clone, Copy)]
-#[repr(u32)]
-pub enum Note {
-    OldLibc = 0,
-    NoMemory = 1,
-    StacksFull = 2,
-    UnknownRuntime = 3,
-    UndefinedUnseen = 4,
-}
-
-impl Note {
-    const ALL: [Note; 5] = [
-        Note::OldLibc,
-        Note::NoMemory,
-        Note::StacksFull,
-        Note::UnknownRuntime,
-        Note::UndefinedUnseen,
-    ];
-
-    fn text(self) -> &'static [u8] {
-        match self {
-            Note::OldLibc => b"stacks are not traced: they need glibc 2.35 or newer (_dl_find_object)",
-            Note::NoMemory => b"stacks are not traced: the kernel gives no memory to keep them",
-            Note::StacksFull => {
-                b"the companion's memory for stacks is full: some allocations and frees have none \
-                  (FFIKIT_COMPANION_LIMIT raises it)"
-            }
-            Note::UnknownRuntime => {
-                b"stacks are not traced: this sanitizer runtime tells of no allocations and reports"
-            }
-            Note::UndefinedUnseen => {
-                b"findings of UBSan have no whole stacks where its runtime is linked into the program: \
-                  build it with -shared-libasan, or let it halt (halt_on_error=1)"
-            }
-        }
-    }
 }
 
 impl Writer {
@@ -326,7 +280,7 @@ impl Writer {
                 return false;
             }
         }
-        let notes = NOTES.load(Relaxed) & !self.notes;
+        let notes = notes::all() & !self.notes;
         for note in Note::ALL {
             if notes & 1 << note as u32 != 0 {
                 self.begin(NOTE);

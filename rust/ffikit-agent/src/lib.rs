@@ -25,6 +25,7 @@ mod hooks;
 mod interpose;
 mod log;
 mod modules;
+mod notes;
 mod report;
 mod runtime;
 mod sites;

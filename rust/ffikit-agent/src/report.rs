@@ -4,7 +4,7 @@
 use crate::blocks::Hidden;
 use crate::evidence::{self, ReportStack, Role, Writer};
 use crate::log::{self, Line};
-use crate::{blocks, capture, hooks, runtime, thread, threads};
+use crate::{blocks, capture, hooks, notes, runtime, thread, threads};
 use core::ffi::{c_char, CStr};
 use ffikit_unwind::{memory, End, Frame, Registers};
 
@@ -190,7 +190,7 @@ fn sequence(writer: &mut Writer, is_logged: bool) -> u32 {
 /// Reports of which nobody has told us are UBSan's, of a runtime that is linked into the program.
 fn tell_unseen(recorded: u32, logged: u32) {
     if recorded < logged && runtime::is_in_program() {
-        evidence::note(evidence::Note::UndefinedUnseen);
+        notes::note(notes::Note::UndefinedUnseen);
     }
 }
 

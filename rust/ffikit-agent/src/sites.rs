@@ -109,7 +109,7 @@ fn number_of(interpreter: &'static Interpreter, running: u64) -> u32 {
     mixer.write_u64(place.instruction);
     let hash = mixer.finish() ^ mixer.finish() >> 32;
     // Read before the code object is looked at: one that dies meanwhile is not taken for the next.
-    let freed = blocks::code_freed() % (1 << FREED_BITS) << SITES.trailing_zeros();
+    let freed = (blocks::code_freed() % (1 << FREED_BITS)) << SITES.trailing_zeros();
     let check = freed | hash.wrapping_mul(0xd6e8_feb8_6659_fd93) >> CHECK_SHIFT << CHECK_SHIFT;
     let Some(cached) = CACHE.get(hash as usize % CACHED) else {
         return 0;

@@ -1,13 +1,13 @@
 //! What happens when the library is loaded.
 
 use crate::{
-    arena, blocks, capture, evidence, file, guarded, hooks, log, modules, report, runtime, sites, stacks,
-    thread, threads,
+    arena, blocks, capture, evidence, file, guarded, hooks, log, modules, notes, report, runtime, sites,
+    stacks, thread, threads,
 };
 use core::ffi::{c_void, CStr};
 use core::sync::atomic::{AtomicBool, Ordering::*};
-use evidence::Note;
 use ffikit_unwind::StackBounds;
+use notes::Note;
 
 static IS_ACTIVE: AtomicBool = AtomicBool::new(false);
 
@@ -117,7 +117,7 @@ fn install() {
         report(Some(report::reported));
         death(Some(report::dying));
         if hooks(hooks::allocated, hooks::freed) == 0 {
-            evidence::note(Note::UnknownRuntime);
+            notes::note(Note::UnknownRuntime);
         }
         at_exit();
     }

@@ -107,6 +107,10 @@ sanitize: need-demo command agent ## the cross-language suite: every fault caugh
 bench-companion: need-bench agent ## what the companion costs beside ASan with its own full stacks
 	scripts/bench-companion
 
+.PHONY: torture-unwind
+torture-unwind: need-test ## the walker amid signals, forks and libraries that come and go, RUNS times (1000)
+	scripts/torture-unwind $(RUNS)
+
 .PHONY: torture-agent
 torture-agent: need-test agent ## the agent in a program that does everything at once, RUNS times (1000)
 	scripts/torture-agent $(RUNS)

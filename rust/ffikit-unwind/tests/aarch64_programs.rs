@@ -57,20 +57,23 @@ fn run_with(libraries: &[&Path], program: &Path, arguments: &[&OsStr], environme
     String::from_utf8(output.stderr).unwrap()
 }
 
+/// What C is compiled by.
+const COMPILERS: [&[&str]; 2] = [
+    &["aarch64-linux-gnu-gcc"],
+    &["clang-19", "--target=aarch64-linux-gnu"],
+];
+
 /// Compiles a C file into a program.
 fn compile_for_aarch64(source: &Path, output: &Path, flags: &[&str]) -> PathBuf {
+    compile_by(COMPILERS[0], source, output, flags)
+}
+
+fn compile_by(compiler: &[&str], source: &Path, output: &Path, flags: &[&str]) -> PathBuf {
     succeed(
-        Command::new("aarch64-linux-gnu-gcc")
-            .args([
-                "-O2",
-                "-g",
-                "-fomit-frame-pointer",
-                "-rdynamic",
-                "-Wall",
-                "-Wextra",
-                "-Werror",
-                "-o",
-            ])
+        Command::new(compiler[0])
+            .args(&compiler[1..])
+            .args(["-O2", "-g", "-fomit-frame-pointer", "-rdynamic"])
+            .args(["-Wall", "-Wextra", "-Werror", "-o"])
             .arg(output)
             .arg(source)
             .args(flags)
@@ -103,6 +106,14 @@ const PROTECTIONS: [(&str, &[&str]); 3] = [
     ("signed", &["-mbranch-protection=standard", "-march=armv8.3-a"]),
 ];
 
+type Flags = &'static [&'static str];
+
+/// Each compiler with each protection, and what that does to return addresses.
+fn builds() -> impl Iterator<Item = (Flags, &'static str, Flags)> {
+    let of = |compiler| PROTECTIONS.map(|(name, flags)| (compiler, name, flags));
+    COMPILERS.into_iter().flat_map(of)
+}
+
 fn names_in<'a>(stack: &'a Stack, wanted: &[&str]) -> Vec<&'a str> {
     let mut names = stack.names();
     names.retain(|name| wanted.contains(name));
@@ -124,9 +135,9 @@ fn c_frames() {
         "faults",
         "main",
     ];
-    for (index, (name, flags)) in PROTECTIONS.into_iter().enumerate() {
+    for (index, (compiler, name, flags)) in builds().enumerate() {
         let output = scratch(&format!("aarch64-frames-{index}")).join("frames");
-        let program = compile_for_aarch64(&program("aarch64/frames.c"), &output, flags);
+        let program = compile_by(compiler, &program("aarch64/frames.c"), &output, flags);
         let text = run_for_aarch64(&program, &[], &[]);
         assert!(text.contains(&format!("return addresses are {name}\n")), "{text}");
         let stacks = parse(&text);
@@ -177,9 +188,9 @@ const STEPPED: [&str; 6] = ["leaf", "large", "moving", "several", "tail", "drive
 #[test]
 #[ignore = "scripts/test-aarch64 runs it"]
 fn c_at_every_instruction() {
-    for (index, (_, flags)) in PROTECTIONS.into_iter().enumerate() {
+    for (index, (compiler, _, flags)) in builds().enumerate() {
         let output = scratch(&format!("aarch64-steps-{index}")).join("steps");
-        let program = compile_for_aarch64(&program("aarch64/steps.c"), &output, flags);
+        let program = compile_by(compiler, &program("aarch64/steps.c"), &output, flags);
         let text = run_for_aarch64(&program, &[], &[]);
         let stacks = parse(&text);
         let counts: BTreeMap<&str, usize> = text
@@ -210,7 +221,7 @@ fn c_at_every_instruction() {
                 assert_eq!(
                     names_in(stack, &functions),
                     expected,
-                    "{flags:?} {name}+{}",
+                    "{compiler:?} {flags:?} {name}+{}",
                     4 * step
                 );
                 assert_eq!(stack.names().last(), Some(&"_start"));

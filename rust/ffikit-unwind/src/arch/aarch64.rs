@@ -407,8 +407,18 @@ impl Rule {
     /// Packs what the tables say of the return address `pc`.
     pub(crate) fn pack(row: &Row<'_>, pc: u64) -> Result<Rule, End> {
         let slow = Ok(Rule::new(SLOW, pc));
+        let is_over = matches!(
+            row.cfa()?,
+            Cfa::Register {
+                number: dwarf::SP,
+                offset: 0
+            }
+        );
         let return_offset = match row.return_address()? {
             Saved::Undefined => return Ok(Rule::new(OUTERMOST, pc)),
+            // At clang's autiasp the frame is given up and its registers are back; the tables still name their places
+            // below SP, where the signal's own frame lies now.
+            Saved::At(_) if is_over && is_exact(pc) => return Ok(Rule::new(LEAF, pc)),
             _ if row.is_signal_frame && is_in_signal_trampoline(pc) => return Ok(Rule::new(SIGNAL, pc)),
             Saved::At(offset) if offset != 0 => Some(offset),
             Saved::Same if is_exact(pc) => None,

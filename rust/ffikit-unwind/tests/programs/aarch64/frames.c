@@ -9,7 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#ifdef __clang__
+#define APART __attribute__((noinline))
+#else
 #define APART __attribute__((noinline, noclone))
+#endif
 #define STAY(value) __asm__ volatile("" ::"r"(value) : "memory")
 
 static void (*probe)(const char *);

@@ -15,7 +15,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#ifdef __clang__
+#define STEP __attribute__((noinline))
+#else
 #define STEP __attribute__((noinline, noclone))
+#endif
 #define STAY(value) __asm__ volatile("" ::"r"(value) : "memory")
 #define BREAKPOINT 0xd4200020u
 

@@ -31,8 +31,8 @@ fn assert_ends(output: &str, wanted: &[End]) {
 fn smashed_stacks_end_with_a_reason() {
     let folder = native::scratch("smash");
     let builds: [(&str, &[&str]); 4] = [
-        ("gcc-12", &["-O0"]),
-        ("gcc-12", &["-O2"]),
+        ("gcc", &["-O0"]),
+        ("gcc", &["-O2"]),
         ("clang-19", &["-O1"]),
         ("clang-19", &["-O2", "-fno-omit-frame-pointer"]),
     ];
@@ -61,7 +61,7 @@ fn smashed_stacks_end_with_a_reason() {
 fn corrupt_tables_end_with_a_reason() {
     let folder = native::scratch("mutate");
     let program = folder.join("mutate");
-    native::build("gcc-12", &["-O1"], "mutate.c", &program);
+    native::build("gcc", &["-O1"], "mutate.c", &program);
     for (seed, compiler) in native::COMPILERS.iter().enumerate() {
         let library = folder.join(format!("libvictim_{compiler}.so"));
         native::build_library(compiler, &["-O2"], "victim.c", &library);
@@ -90,7 +90,7 @@ fn corrupt_tables_end_with_a_reason() {
 
 fn faults(test: &str) -> Vec<PathBuf> {
     let folder = native::scratch(test);
-    let builds = [("gcc-12", "-O0"), ("clang-19", "-O2")];
+    let builds = [("gcc", "-O0"), ("clang-19", "-O2")];
     let build = |(compiler, optimization)| {
         let program = folder.join(compiler);
         native::build(compiler, &[optimization], "faults.c", &program);

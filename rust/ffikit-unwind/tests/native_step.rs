@@ -64,15 +64,15 @@ fn own_code_of_every_build() {
     ];
     for compiler in native::COMPILERS {
         for flags in common {
-            if compiler == "gcc-12" && flags.contains(&"-flto") {
+            if compiler == "gcc" && flags.contains(&"-flto") {
                 continue; // gcc's own linker plugin is not lld's; below.
             }
             check_own_code(compiler, flags, &folder);
         }
     }
-    check_own_code("gcc-12", &["-O2", "-flto"], &folder);
+    check_own_code("gcc", &["-O2", "-flto"], &folder);
     check_own_code(
-        "gcc-12",
+        "gcc",
         &[
             "-O2",
             "-mno-accumulate-outgoing-args",

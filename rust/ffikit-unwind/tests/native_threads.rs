@@ -5,8 +5,8 @@
 mod native;
 
 const BUILDS: [(&str, &[&str]); 5] = [
-    ("gcc-12", &["-O0"]),
-    ("gcc-12", &["-O2"]),
+    ("gcc", &["-O0"]),
+    ("gcc", &["-O2"]),
     ("clang-19", &["-O0", "-fomit-frame-pointer"]),
     ("clang-19", &["-O1"]),
     ("clang-19", &["-O3", "-fno-plt"]),
@@ -27,7 +27,7 @@ fn signal_handlers() {
 fn threads_coroutines_forks_and_the_loader() {
     let folder = native::scratch("threads");
     let library = folder.join("libloader.so");
-    native::build_library("gcc-12", &["-O1"], "loader.c", &library);
+    native::build_library("gcc", &["-O1"], "loader.c", &library);
     for (index, (compiler, flags)) in BUILDS.iter().enumerate() {
         let program = folder.join(format!("threads-{index}"));
         // The library calls back into the program.

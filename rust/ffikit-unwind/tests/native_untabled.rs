@@ -37,10 +37,10 @@ fn code_without_tables() {
 fn libraries_come_and_go_while_others_walk_through_them() {
     let folder = native::scratch("unload");
     let program = folder.join("unload");
-    native::build("gcc-12", &["-O2"], "unload.c", &program);
+    native::build("gcc", &["-O2"], "unload.c", &program);
     let libraries = [1, 2, 3].map(|number| {
         let path = folder.join(format!("libvictim{number}.so"));
-        native::build_library("gcc-12", &["-O2"], "victim.c", &path);
+        native::build_library("gcc", &["-O2"], "victim.c", &path);
         path.to_str().unwrap().to_string()
     });
     let output = native::run(&program, &[&libraries[0], &libraries[1], &libraries[2], "1500"]);

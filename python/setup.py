@@ -38,7 +38,13 @@ TESTING = bool(os.environ.get("FFIKIT_TESTING"))
 
 # What a build needs none of.
 GO_IGNORED = shutil.ignore_patterns("*_test.go", "testdata", "vendor")
-RUST_IGNORED = shutil.ignore_patterns("target", "go", "include", "__pycache__")
+RUST_IGNORED = ("target", "go", "include", "__pycache__")
+
+
+def rust_ignored(folder: str, names: list[str]) -> list[str]:
+    """Of a crate's own folder what is no source of it; its modules may have any name."""
+    is_crate = "Cargo.toml" in names
+    return [name for name in names if is_crate and name in RUST_IGNORED]
 
 
 def go_command() -> str:
@@ -202,7 +208,7 @@ class sdist(_sdist):
         """The Rust workspace with our crates only, its lock file cut to fit."""
         target.mkdir()
         for crate in self.CRATES:
-            shutil.copytree(ROOT / "rust" / crate, target / crate, ignore=RUST_IGNORED)
+            shutil.copytree(ROOT / "rust" / crate, target / crate, ignore=rust_ignored)
         manifest = (ROOT / "rust/Cargo.toml").read_text()
         members = "members = [" + ", ".join(f'"{crate}"' for crate in self.CRATES) + "]"
         manifest, replaced = re.subn(r"^members = \[[^\]]*\]", members, manifest, count=1, flags=re.M)

@@ -145,3 +145,42 @@ pub fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
 fn contains(text: &[u8], wanted: &[u8]) -> bool {
     find(text, wanted).is_some()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_matter() {
+        let is_report = |line: &str| match parse(line.as_bytes()) {
+            Some(Line::Report { undefined }) => Some(undefined),
+            _ => None,
+        };
+        assert_eq!(
+            is_report("==12==ERROR: AddressSanitizer: heap-use-after-free on"),
+            Some(false)
+        );
+        assert_eq!(
+            is_report("==12==ERROR: LeakSanitizer: detected memory leaks"),
+            Some(false)
+        );
+        assert_eq!(
+            is_report("a.c:4:51: runtime error: signed integer overflow"),
+            Some(true)
+        );
+        assert_eq!(is_report("SUMMARY: AddressSanitizer: heap-use-after-free"), None);
+        let leaked = |line: &str| match parse(line.as_bytes()) {
+            Some(Line::Leaked(abs_addr)) => Some(abs_addr),
+            _ => None,
+        };
+        assert_eq!(leaked("0x602000000010 (7 bytes)"), Some(0x6020_0000_0010));
+        for other in [
+            "0x (7 bytes)",
+            "0x602000000010 (7 bytes",
+            "0x11112222333344445 (7 bytes)",
+            "",
+        ] {
+            assert_eq!(leaked(other), None, "{other}");
+        }
+    }
+}

@@ -186,3 +186,43 @@ pub fn capacity() -> usize {
 pub fn count() -> u64 {
     STACKS.load(Relaxed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stacks_share_what_they_have_in_common() {
+        assert!(prepare(1 << 12));
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                std::thread::spawn(|| {
+                    let stacks =
+                        (0..200u64).map(|leaf| intern(&[leaf + 1000, 3, 2, 1], End::Complete, |_| ()));
+                    stacks.collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        let found: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+        assert!(
+            found.iter().all(|stacks| *stacks == found[0]),
+            "the same numbers in all threads"
+        );
+        for (leaf, stack) in (1000..).zip(&found[0]) {
+            let mut frames = vec![];
+            let end = read(*stack, |frame| {
+                frames.push(frame);
+                true
+            });
+            assert_eq!((frames, end), (vec![leaf, 3, 2, 1], Some(End::Complete)));
+        }
+        assert_ne!(
+            intern(&[1], End::Complete, |_| ()),
+            intern(&[1], End::NoCfi, |_| ())
+        );
+        // Full: no number, and no end of what is kept.
+        let deep: Vec<_> = (0..5000).collect();
+        assert_eq!(intern(&deep, End::Complete, |_| ()), 0);
+        assert_eq!(intern(&[1000, 3, 2, 1], End::Complete, |_| ()), found[0][0]);
+    }
+}

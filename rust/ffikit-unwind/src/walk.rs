@@ -225,12 +225,10 @@ impl<'f> Walker<'f> {
             *frame = Frame::return_address(key);
             len += 1;
         }
-        if len != self.len || key == 0 {
-            // Else key may be that of an interrupted instruction, which is not its address.
-            self.at.pc = key;
-        }
         self.at.sp = sp;
         self.at.fp = fp;
+        // Where the walk has not moved, this is one more than the address of what was interrupted.
+        self.at.pc = key;
         self.len = len;
         key
     }
@@ -323,8 +321,7 @@ impl<'f> Walker<'f> {
     /// address lies on top of the stack.
     #[cold]
     fn return_from_wild_jump(&mut self, key: u64, end: End) -> Result<(), End> {
-        let is_return_address = key == self.at.pc;
-        if end != End::UnknownCode || is_return_address {
+        if end != End::UnknownCode || !self.is_interrupted(key) {
             self.mask_last();
             return Err(end);
         }

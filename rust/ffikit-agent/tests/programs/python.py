@@ -47,5 +47,5 @@ def generator(kind):
     yield getattr(reader, kind)(freed())
 
 
-for result in generator(sys.argv[2]):  # /* MODULE */
+for _ in generator(sys.argv[2]):  # /* MODULE */
     pass

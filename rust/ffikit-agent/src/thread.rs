@@ -124,7 +124,8 @@ fn extend(own: &Own, sp: u64) -> StackBounds {
         return StackBounds::UNKNOWN;
     }
     // From the known part down: a stack ends with a page that cannot be read.
-    let mut page = low & !(PAGE_BYTES - 1);
+    // What begins at its end is not of it.
+    let mut page = (low - 1) & !(PAGE_BYTES - 1);
     while page >= first {
         if !memory::is_page_readable(page) {
             return StackBounds::UNKNOWN;

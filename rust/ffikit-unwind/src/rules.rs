@@ -83,6 +83,11 @@ fn learn(pc: u64, generation: u64) -> Result<Rule, End> {
     if pc >> GENERATION_SHIFT != 0 {
         return Err(End::UnknownCode);
     }
+    let neighbour = &RULES[slot(pc) ^ 1];
+    let known = Rule::from_bits(neighbour.rule.load(Relaxed));
+    if neighbour.key.load(Relaxed) == pc | generation && known.is_for(pc) {
+        return Ok(known);
+    }
     let rule = match derive(pc, generation) {
         Ok(rule) => rule,
         Err(end) => match (Rule::without_cfi(pc, end), end) {
@@ -92,11 +97,18 @@ fn learn(pc: u64, generation: u64) -> Result<Rule, End> {
             _ => return Err(end),
         },
     };
-    let entry = &RULES[slot(pc)];
-    entry.key.store(0, Relaxed);
-    entry.rule.store(rule.bits(), Release);
-    entry.key.store(pc | generation, Release);
+    // Who stood there moves next door: two addresses that take one place from each
+    // other, stack after stack, would be learned anew each time.
+    let (entry, neighbour) = (&RULES[slot(pc)], &RULES[slot(pc) ^ 1]);
+    keep(neighbour, entry.key.load(Relaxed), entry.rule.load(Relaxed));
+    keep(entry, pc | generation, rule.bits());
     Ok(rule)
+}
+
+fn keep(entry: &Entry, key: u64, rule: u64) {
+    entry.key.store(0, Relaxed);
+    entry.rule.store(rule, Release);
+    entry.key.store(key, Release);
 }
 
 fn derive(pc: u64, generation: u64) -> Result<Rule, End> {

@@ -10,7 +10,7 @@ use ffikit_unwind::memory::{copy, copy_u32, copy_u64};
 use ffikit_unwind::module::Module;
 use ffikit_unwind::Registers;
 
-type Call = unsafe extern "C" fn(*mut c_void, *mut c_void, *mut c_void, *mut *mut c_void);
+type Call = unsafe extern "C-unwind" fn(*mut c_void, *mut c_void, *mut c_void, *mut *mut c_void);
 
 static IS_WATCHED: AtomicBool = AtomicBool::new(false);
 /// ffi_call, as the loader had found it.
@@ -149,8 +149,8 @@ fn copy_over(place: u64, value: u64) {
     }
 }
 
-/// What ctypes calls in place of ffi_call.
-unsafe extern "C" fn checked_call(
+/// What ctypes calls in place of ffi_call. Below it a thread may end and exceptions of C++ may pass.
+unsafe extern "C-unwind" fn checked_call(
     interface: *mut c_void,
     function: *mut c_void,
     result: *mut c_void,

@@ -147,6 +147,17 @@ pub fn tell(missing: Note) {
 /// In the child of fork: it writes a file of its own.
 pub extern "C" fn forked() {
     OWNER.store(thread::process(), Relaxed);
+    // What a thread of the parent held nobody will give back here.
+    LOCK.store(0, Relaxed);
+}
+
+/// The writers' lock, held by this thread of this process.
+struct Held(u64);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = LOCK.compare_exchange(self.0, 0, Release, Relaxed);
+    }
 }
 
 /// How long a report waits for another thread's: as long as ASan's own reports may take.
@@ -163,10 +174,8 @@ pub fn with<R>(write: impl FnOnce(&mut Writer) -> R) -> Option<R> {
         if holder == me {
             return None;
         }
-        // What a thread of the parent held at fork nobody will give back; nor will
-        // vfork's parent go on before we are done.
-        let is_free = holder == 0 || holder >> 32 != process as u64;
-        if is_free && LOCK.compare_exchange(holder, me, Acquire, Relaxed).is_ok() {
+        // vfork's child waits for the parent's other threads: they go on, and share this memory.
+        if holder == 0 && LOCK.compare_exchange(0, me, Acquire, Relaxed).is_ok() {
             break;
         }
         if now(libc::CLOCK_MONOTONIC).saturating_sub(begun) > PATIENCE_NS {
@@ -175,6 +184,7 @@ pub fn with<R>(write: impl FnOnce(&mut Writer) -> R) -> Option<R> {
         // SAFETY: no arguments.
         unsafe { libc::syscall(libc::SYS_sched_yield) };
     }
+    let held = Held(me);
     let which = (process != OWNER.load(Relaxed)) as usize;
     let result = WRITERS.0.get(which).map(|writer| {
         // SAFETY: we hold the lock.
@@ -184,7 +194,7 @@ pub fn with<R>(write: impl FnOnce(&mut Writer) -> R) -> Option<R> {
         }
         write(writer)
     });
-    LOCK.store(0, Release);
+    drop(held);
     result
 }
 

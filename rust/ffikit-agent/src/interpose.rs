@@ -47,13 +47,14 @@ pub unsafe extern "C" fn dlclose(handle: *mut c_void) -> c_int {
     let Some(close) = next(&NEXT_DLCLOSE) else {
         return -1;
     };
-    // SAFETY: the caller's argument.
-    let status = unsafe { close(handle) };
-    if start::is_active() {
-        ffikit_unwind::forget();
-        modules::unloaded();
-        blocks::forget_code();
+    if !start::is_active() {
+        // SAFETY: the caller's argument.
+        return unsafe { close(handle) };
     }
+    // SAFETY: the caller's argument.
+    let status = ffikit_unwind::unload(|| unsafe { close(handle) });
+    modules::unloaded();
+    blocks::forget_code();
     status
 }
 

@@ -38,9 +38,14 @@ mod threads;
 #[global_allocator]
 static ARENA: arena::Arena = arena::Arena;
 
-/// Runs `body` so that no panic leaves it: there is nobody above who could take it.
+/// Runs `body` so that no panic leaves it, since there is nobody above who could take
+/// it, and so that errno stays: the program that we interrupt may be about to read it.
 #[inline(always)]
 fn guarded(body: impl FnOnce()) {
+    // SAFETY: this thread's own errno.
+    let errno = unsafe { *libc::__errno_location() };
     // The bodies have no state that a panic could leave half done: all of it is atomic.
     let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
+    // SAFETY: as above.
+    unsafe { *libc::__errno_location() = errno };
 }

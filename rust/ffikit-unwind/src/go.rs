@@ -278,11 +278,13 @@ impl GoRuntime {
     /// That is for C code which Go's own linker took in ([`runtime_linked_with`]): it does so for
     /// packages of the standard library, whose C code does not call Go back. So no
     /// former call's return address lies below the true one.
+    ///
+    /// `load` reads a word of the stack, and nothing outside of it.
     #[cold]
-    pub fn find_asmcgocall(&self, sp: u64) -> Option<(u64, u64)> {
+    pub fn find_asmcgocall(&self, sp: u64, load: impl Fn(u64) -> Option<u64>) -> Option<(u64, u64)> {
         let slots = (0..MAX_C_STACK_WORDS).map(|index| sp.wrapping_add(8 * index));
         for slot in slots {
-            let (word, above) = (load_u64(slot)?, slot.wrapping_add(8));
+            let (word, above) = (load(slot)?, slot.wrapping_add(8));
             if self.is_asmcgocall(word) && self.goroutine_frame(word, above).is_some() {
                 return Some((word, above));
             }

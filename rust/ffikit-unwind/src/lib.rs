@@ -26,7 +26,7 @@ mod walk;
 
 pub use arch::Registers;
 pub use bounds::StackBounds;
-pub use rules::forget;
+pub use rules::{forget, unload};
 pub use walk::{walk, End, Frame, Walk};
 
 /// The README's example runs.

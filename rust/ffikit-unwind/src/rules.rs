@@ -9,7 +9,7 @@ use crate::arch::{Rule, CODE_SHIFT};
 use crate::module::Module;
 use crate::walk::End;
 use crate::{cfi, go, python};
-use core::sync::atomic::{AtomicU64, Ordering::*};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 
 /// Entries; a power of two. 16 bytes each, and only those that are used are ever touched.
 const ENTRIES: usize = 1 << 16;
@@ -43,8 +43,30 @@ pub fn forget() {
         for entry in &RULES {
             entry.key.store(0, Relaxed);
         }
+        for module in &SEEN {
+            module.store(0, Relaxed);
+        }
     }
     python::forget();
+}
+
+/// How many calls of [`unload`] are going on.
+static UNLOADING: AtomicU32 = AtomicU32::new(0);
+
+/// Calls `close`, which may unload modules (dlclose), and forgets all rules. The
+/// loader frees memory after it has unmapped a module, so walks happen meanwhile.
+pub fn unload<R>(close: impl FnOnce() -> R) -> R {
+    UNLOADING.fetch_add(1, AcqRel);
+    let result = close();
+    forget();
+    UNLOADING.fetch_sub(1, AcqRel);
+    result
+}
+
+/// Whether a module that was found may be gone already, unnoticed.
+#[inline(always)]
+pub(crate) fn is_unloading() -> bool {
+    UNLOADING.load(Acquire) != 0
 }
 
 /// The generation that rules of this moment belong to.

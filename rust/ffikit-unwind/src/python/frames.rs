@@ -3,7 +3,8 @@
 use super::layout::{Runs, OWNED_BY_STACK};
 use super::{word, Interpreter};
 use crate::arch::syscall4;
-use crate::memory::copy_u64;
+use crate::memory::{copy_u64, is_readable};
+use crate::rules::is_unloading;
 
 /// How many thread states may belong to one thread: one for each interpreter that
 /// runs on it, inside each other.
@@ -42,6 +43,9 @@ struct Chain {
 /// never was a thread of Python's or runs no Python code now. Whether it holds the
 /// GIL makes no difference.
 pub fn this_thread(interpreter: &'static Interpreter) -> Option<Frames> {
+    if is_unloading() && !is_readable(interpreter.this_thread_state) {
+        return None;
+    }
     // SAFETY: the address of this function, which takes nothing, may be called at
     // any time on any thread, and gives a PyThreadState or NULL.
     let thread_state = unsafe {
@@ -187,7 +191,6 @@ impl Frames {
         let interpreter = self.interpreter;
         let layout = &interpreter.layout;
         let mut frame = chain.frame;
-        let mut is_wanted = true;
         while frame != 0 {
             self.spend()?;
             let object = interpreter.frame(frame)?;
@@ -200,8 +203,8 @@ impl Frames {
                 return self.chain(previous);
             }
             let code = interpreter.code_of(object)?;
-            if is_wanted && interpreter.is_shown(object, code, owner) {
-                is_wanted = each(frame);
+            if interpreter.is_shown(object, code, owner) && !each(frame) {
+                return None;
             }
             if layout.runs == Runs::MarkedEntry && object.byte(layout.frame_is_entry) != 0 {
                 break;

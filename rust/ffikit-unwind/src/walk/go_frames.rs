@@ -128,7 +128,9 @@ impl Walker<'_> {
     #[cold]
     pub(super) fn skip_to_go(&mut self, key: u64) -> Result<u64, End> {
         let runtime = go::runtime_linked_with(key - 1).ok_or(End::NoCfi)?;
-        let (ret, sp) = runtime.find_asmcgocall(self.at.sp).ok_or(End::NoCfi)?;
+        let on_own_stack = self.bounds.contains(self.at.sp);
+        let load = |at: u64| (!on_own_stack || self.bounds.contains(at)).then(|| self.load(at))?;
+        let (ret, sp) = runtime.find_asmcgocall(self.at.sp, load).ok_or(End::NoCfi)?;
         (self.at.pc, self.at.sp) = (ret, sp);
         self.push(Frame::return_address(ret))?;
         Ok(ret)

@@ -159,20 +159,23 @@ func (p *process) fault(r *model.Report) {
 	}
 }
 
-// find gives the recorded stacks of r: the next that have the place of the
-// fault, else the next that are about the same.
+// find gives the recorded stacks of r: the next that have the instruction of the
+// fault, else the next that share a frame with it, else the next that are about
+// the same.
 func (p *process) find(r *model.Report) *group {
 	for p.next < len(p.groups) && p.groups[p.next].taken {
 		p.next++
 	}
-	for _, belongs := range []func(*model.Report, *trace.ReportStack) bool{p.samePlace, sameSubject} {
+	for _, belongs := range []func(*model.Report, *trace.ReportStack) bool{p.sameInstruction, p.samePlace, sameSubject} {
 		for i := p.next; i < len(p.groups) && i < p.next+window; i++ {
 			g := &p.groups[i]
 			if g.taken {
 				continue
 			}
 			for _, recorded := range g.stacks {
-				if of := &p.evidence.ReportStacks[recorded]; of.Role == trace.RoleFault && belongs(r, of) {
+				of := &p.evidence.ReportStacks[recorded]
+				isSameTool := (of.Kind == ubsanKind) == (r.Tool == ubsanTool)
+				if of.Role == trace.RoleFault && isSameTool && belongs(r, of) {
 					return g
 				}
 			}
@@ -181,8 +184,8 @@ func (p *process) find(r *model.Report) *group {
 	return nil
 }
 
-// samePlace says that both are of one instruction.
-func (p *process) samePlace(r *model.Report, recorded *trace.ReportStack) bool {
+// sameInstruction says that the fault's own instruction is in both.
+func (p *process) sameInstruction(r *model.Report, recorded *trace.ReportStack) bool {
 	leaf := leafOf(r)
 	if leaf == 0 {
 		return false
@@ -191,7 +194,14 @@ func (p *process) samePlace(r *model.Report, recorded *trace.ReportStack) bool {
 		return true
 	}
 	frames, _, _ := p.evidence.Frames(recorded.Stack)
-	return anchored(faultStack(r).Frames, frames) >= 0
+	return slices.ContainsFunc(frames, func(f model.Frame) bool { return f.AbsAddr == leaf })
+}
+
+// samePlace says that both have a frame in common: where the log begins in the
+// sanitizer's own code, the recorded stack may have another way through it.
+func (p *process) samePlace(r *model.Report, recorded *trace.ReportStack) bool {
+	frames, _, _ := p.evidence.Frames(recorded.Stack)
+	return leafOf(r) != 0 && anchored(faultStack(r).Frames, frames) >= 0
 }
 
 // sameSubject says that both are of one kind of fault at one address. A finding

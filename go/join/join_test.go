@@ -124,6 +124,21 @@ func TestFault(t *testing.T) {
 	assert.Equal(t, model.Frame{Function: "deliver", Language: model.LanguagePython, File: "/app/keeper.py", Line: 12, FunctionLine: 10}, out[0].Stacks[1].Frames[3])
 }
 
+// A finding that the companion was not told of (UBSan linked into the program)
+// shares the program's first frames with every other, and must not take its stacks.
+func TestStacksOfAnotherTool(t *testing.T) {
+	f := newFile(7)
+	record(f, 0)
+	overflow := model.Report{Tool: "UndefinedBehaviorSanitizer", Kind: "signed-integer-overflow", PID: 7, Count: 1, Stacks: []model.Stack{
+		stackOf(model.RoleFault, store+0x700, exe+0x500, exe+0x600),
+	}}
+	out := joined(t, f, overflow, useAfterFree())
+	require.Len(t, out, 2)
+	assert.Equal(t, "store.so+0x700 python3+0x500 python3+0x600", show(out[0].Stacks[0]))
+	assert.True(t, out[1].Stacks[0].Complete)
+	assert.Contains(t, show(out[1].Stacks[0]), "deliver")
+}
+
 // Go hands over one address, and no frame pointer: the log has one frame.
 func TestAccessByGo(t *testing.T) {
 	f := newFile(7)

@@ -78,6 +78,11 @@ func Run(ctx context.Context, c Command) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, path := range []*string{&c.Companion, &preload} {
+		if *path, err = preloadable(*path, logDir); err != nil {
+			return nil, err
+		}
+	}
 	args := append([]string{program}, c.Args[1:]...)
 	command := exec.Command(program, c.Args[1:]...)
 	command.Env = c.environment(c.Env, preload, filepath.Join(logDir, logName), filepath.Join(logDir, evidenceName))
@@ -104,6 +109,20 @@ func (c *Command) preload(ctx context.Context) (string, error) {
 		return path, CheckRuntime(path)
 	}
 	return FindRuntime(ctx)
+}
+
+// preloadable gives a path to the same file that can stand in LD_PRELOAD, whose
+// entries end at spaces and colons: a link in dir where path has one.
+func preloadable(path, dir string) (string, error) {
+	const separators = " :"
+	if !strings.ContainsAny(path, separators) {
+		return path, nil
+	}
+	link := filepath.Join(dir, filepath.Base(path))
+	if strings.ContainsAny(link, separators) {
+		return "", fmt.Errorf("%s cannot be preloaded: its path has a space or a colon, and so has that of the logs, %s (set TMPDIR, or --keep-logs)", path, dir)
+	}
+	return link, os.Symlink(path, link)
 }
 
 func existing(path string) (string, error) {

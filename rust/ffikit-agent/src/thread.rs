@@ -127,7 +127,7 @@ fn extend(own: &Own, sp: u64) -> StackBounds {
     // What begins at its end is not of it.
     let mut page = (low - 1) & !(PAGE_BYTES - 1);
     while page >= first {
-        if !memory::is_page_readable(page) {
+        if !memory::copy(page, &mut [0]) {
             return StackBounds::UNKNOWN;
         }
         page -= PAGE_BYTES;

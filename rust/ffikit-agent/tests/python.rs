@@ -6,7 +6,7 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::{line_of, output_of, Build, Role, Run};
+use support::{build, line_of, output_of, Build, Role, Run};
 
 /// The interpreters of the machine: version and path.
 fn interpreters() -> Vec<(String, PathBuf)> {
@@ -103,4 +103,28 @@ fn ctypes_reading_freed_memory_is_reported_with_pythons_frames() {
             assert!(evidence.notes.is_empty(), "{:?}", evidence.notes);
         }
     }
+}
+
+#[test]
+fn python_may_be_unloaded() {
+    let mut unloaded = 0;
+    for (version, interpreter) in interpreters() {
+        let place = "import sys, sysconfig as s; v = s.get_config_var\n\
+                     print(v('LIBDIR') + '/' + v('INSTSONAME'), sys.base_prefix, sep='\\n')";
+        let said = output_of(Command::new(&interpreter).args(["-I", "-c", place]));
+        let (library, home) = said.trim().split_once('\n').unwrap();
+        assert!(Path::new(library).exists(), "{version} has no shared library");
+        let ended = Run::new(build("unload.c"))
+            .arg(library)
+            .env("PYTHONHOME", home)
+            .env("PYTHONMALLOC", "malloc")
+            .options("detect_leaks=0")
+            .run();
+        ended.assert_success();
+        unloaded += usize::from(ended.stdout == "unloaded\n");
+    }
+    assert_ne!(
+        unloaded, 0,
+        "no version lets itself be unloaded: nothing was shown"
+    );
 }

@@ -73,6 +73,10 @@ func TestBuiltinSparesTheUsersLeaks(t *testing.T) {
 	assert.True(t, list.Leaves(leak(interpreter, line)), "whose line it is does not make an immortal string a leak")
 	assert.False(t, list.Leaves(leak(interpreter, model.Frame{Function: "store_new"}, line)))
 	assert.False(t, list.Leaves(leak(line)))
+
+	starting := model.Frame{Function: "pthread_getattr_np", Runtime: true}
+	assert.True(t, list.Leaves(leak(starting, model.Frame{Function: "start_thread", Runtime: true})))
+	assert.False(t, list.Leaves(leak(starting, model.Frame{Function: "stack_of_this_thread"})), "attributes that nobody destroyed are a leak")
 }
 
 func TestMalformedRules(t *testing.T) {

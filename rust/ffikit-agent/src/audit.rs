@@ -80,8 +80,11 @@ unsafe extern "C" fn audited(event: *const c_char, arguments: *mut c_void, _data
                 event,
                 b"ctypes.cdata" | b"ctypes.string_at" | b"ctypes.wstring_at"
             ) {
-                if let Some(abs_addr) = first_number(arguments) {
-                    check(abs_addr);
+                if let Some(abs_addr) = number(arguments, 0) {
+                    let len = (event == b"ctypes.string_at")
+                        .then(|| number(arguments, 1))
+                        .flatten();
+                    check(abs_addr, len);
                 }
             }
         });
@@ -89,27 +92,33 @@ unsafe extern "C" fn audited(event: *const c_char, arguments: *mut c_void, _data
     0
 }
 
-/// The first argument of an event, if it is a number.
-fn first_number(arguments: *mut c_void) -> Option<u64> {
+/// An argument of an event: the address, or behind it the length.
+fn number(arguments: *mut c_void, index: isize) -> Option<u64> {
     if arguments.is_null() {
         return None;
     }
-    // SAFETY: CPython's functions of these names, called with the GIL. The tuple of these events begins
-    // with an int (Modules/_ctypes), for which neither fails.
+    // SAFETY: CPython's functions of these names, called with the GIL. The tuples of these events have
+    // an int there (Modules/_ctypes), for which neither fails.
     unsafe {
         let get: GetItem = core::mem::transmute(GET_ITEM.load(Relaxed));
         let number: AsSsize = core::mem::transmute(AS_SSIZE.load(Relaxed));
-        let first = get(arguments, 0);
+        let first = get(arguments, index);
         (!first.is_null()).then(|| number(first) as u64)
     }
 }
 
 /// Has the sanitizer report a read of freed memory, if there is some at `abs_addr`.
-pub fn check(abs_addr: u64) {
+/// `len_bytes` is how much will be read, where that is known and no string's end decides it.
+pub fn check(abs_addr: u64, len_bytes: Option<u64>) {
     if is_freed(abs_addr) {
         if let Some(report) = runtime::REPORT_LOAD.get() {
             // SAFETY: it reads nothing at the address.
-            unsafe { report(abs_addr, 1) };
+            unsafe {
+                report(
+                    abs_addr,
+                    len_bytes.filter(|len| (1..1 << 40).contains(len)).unwrap_or(1) as usize,
+                )
+            };
         }
     }
 }

@@ -179,7 +179,7 @@ fn check(interface: u64, arguments: u64) {
     // A cast to c_void_p gives the address as a number: nothing is read through it.
     let is_number = argument(2).is_some_and(|kind| is_type_named(kind, b"c_void_p"));
     if let Some(abs_addr) = argument(0).filter(|_| !is_number) {
-        audit::check(abs_addr);
+        audit::check(abs_addr, None);
     }
 }
 

@@ -26,6 +26,7 @@ mod interpose;
 mod log;
 mod modules;
 mod notes;
+mod own_stack;
 mod report;
 mod runtime;
 mod sites;

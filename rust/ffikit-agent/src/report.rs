@@ -4,7 +4,7 @@
 use crate::blocks::Hidden;
 use crate::evidence::{self, ReportStack, Role, Writer};
 use crate::log::{self, Line};
-use crate::{blocks, capture, hooks, notes, runtime, thread, threads};
+use crate::{blocks, capture, hooks, notes, own_stack, runtime, thread, threads};
 use core::ffi::{c_char, CStr};
 use ffikit_unwind::{memory, End, Frame, Registers};
 
@@ -125,12 +125,14 @@ fn block_of(abs_addr: u64) -> Option<u64> {
 unsafe fn record(here: &Registers, report: &Report, is_logged: bool) {
     // A damaged stack leads anywhere, also to what was unmapped since it was last read.
     memory::forget_pages();
-    // SAFETY: the caller's promise.
-    unsafe {
-        capture::with(here, |frames, end| {
-            evidence::with(|writer| write(writer, report, is_logged, frames, end));
-        });
-    }
+    own_stack::run(|| {
+        // SAFETY: the caller's promise.
+        unsafe {
+            capture::with(here, |frames, end| {
+                evidence::with(|writer| write(writer, report, is_logged, frames, end));
+            });
+        }
+    });
 }
 
 fn write(writer: &mut Writer, report: &Report, is_logged: bool, frames: &mut [Frame], end: End) {
@@ -160,7 +162,8 @@ fn write(writer: &mut Writer, report: &Report, is_logged: bool, frames: &mut [Fr
             }
         }
     }
-    let mut name = failing_thread(report.text);
+    let failing = failing_thread(report.text);
+    let mut name = failing;
     threads::ancestry(|ancestor| {
         if let Some(stack) = writer.kept_stack(ancestor.stack) {
             writer.report_stack(&ReportStack {
@@ -171,6 +174,44 @@ fn write(writer: &mut Writer, report: &Report, is_logged: bool, frames: &mut [Fr
         }
         name = creator_of(report.text, name);
     });
+    // Who freed or allocated the block may be another thread, and may have ended.
+    for (name, creator) in created_threads(report.text) {
+        let number = |name: &[u8]| core::str::from_utf8(name.get(1..)?).ok()?.parse().ok();
+        let is_written = is_ancestor(report.text, failing, name);
+        let stack = number(name)
+            .zip(number(creator))
+            .and_then(|(name, creator)| threads::started_by(name, creator));
+        if let Some(stack) = stack
+            .filter(|_| !is_written)
+            .and_then(|stack| writer.kept_stack(stack))
+        {
+            writer.report_stack(&ReportStack {
+                kind: name,
+                ..stack_of(Role::Thread, stack, 0)
+            });
+        }
+    }
+}
+
+/// The threads of which a report says who created them, and who that was.
+fn created_threads(text: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    text.split(|byte| *byte == b'\n').filter_map(|line| {
+        const BEFORE: &[u8] = b" created by ";
+        let name = thread_name(line.strip_prefix(b"Thread ")?, 0)?;
+        Some((name, thread_name(line, log::find(line, BEFORE)? + BEFORE.len())?))
+    })
+}
+
+/// Whether `name` is the thread `of`, or one of those that led to its start.
+fn is_ancestor(text: &[u8], of: &[u8], name: &[u8]) -> bool {
+    let mut at = of;
+    for _ in 0..16 {
+        if at == name {
+            return true;
+        }
+        at = creator_of(text, at);
+    }
+    false
 }
 
 /// The number of the report that is recorded now, by the log: there may be reports

@@ -1,8 +1,8 @@
 //! What happens when the library is loaded.
 
 use crate::{
-    arena, blocks, capture, evidence, file, guarded, hooks, log, modules, notes, report, runtime, sites,
-    stacks, thread, threads,
+    arena, blocks, capture, evidence, file, guarded, hooks, log, modules, notes, own_stack, report, runtime,
+    sites, stacks, thread, threads,
 };
 use core::ffi::{c_void, CStr};
 use core::sync::atomic::{AtomicBool, Ordering::*};
@@ -66,6 +66,7 @@ fn start() {
         && capture::prepare()
         && modules::prepare()
         && threads::prepare();
+    own_stack::prepare();
     if !prepared {
         return evidence::tell(Note::NoMemory);
     }

@@ -6,6 +6,7 @@ use crate::arena::{Table, Zeroed};
 use crate::{capture, thread};
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
+use ffikit_unwind::memory::copy_u64;
 use ffikit_unwind::Registers;
 
 /// A thread that was started, by its control block; that of a thread that ended is
@@ -15,6 +16,8 @@ pub struct Started {
     stack: AtomicU32,
     creator_id: AtomicU32,
     creator: AtomicU64,
+    /// Threads are counted as ASan does: this is its T1, T2, …; 0: not known.
+    number: AtomicU32,
 }
 
 // SAFETY: only atomics.
@@ -27,6 +30,8 @@ const PROBES: usize = 64;
 static STARTED: Table<Started> = Table::new();
 /// How many threads are being started at this moment: they may run before they are known.
 static STARTING: AtomicU32 = AtomicU32::new(0);
+/// How many threads were started.
+static NUMBERS: AtomicU32 = AtomicU32::new(0);
 
 /// Makes room. False: there is no memory.
 pub fn prepare() -> bool {
@@ -50,16 +55,17 @@ pub unsafe fn started(
     // SAFETY: the caller's promise.
     let stack = unsafe { capture::keep(here) };
     STARTING.fetch_add(1, AcqRel);
+    let number = NUMBERS.fetch_add(1, AcqRel) + 1;
     let status = start();
-    if status == 0 && !new_thread.is_null() {
-        // SAFETY: pthread_create has filled it.
-        remember(unsafe { *new_thread }, stack);
+    // The new thread may have freed what the caller has for its name.
+    if let Some(control_block) = copy_u64(new_thread as u64).filter(|_| status == 0) {
+        remember(control_block, stack, number);
     }
     STARTING.fetch_sub(1, AcqRel);
     status
 }
 
-fn remember(control_block: u64, stack: u32) {
+fn remember(control_block: u64, stack: u32, number: u32) {
     for place in places(control_block) {
         let taken = place
             .control_block
@@ -67,6 +73,7 @@ fn remember(control_block: u64, stack: u32) {
         if taken.is_ok() || taken == Err(control_block) {
             place.creator.store(thread::pointer(), Relaxed);
             place.creator_id.store(thread::id(), Relaxed);
+            place.number.store(number, Relaxed);
             place.stack.store(stack, Release);
             return;
         }
@@ -107,4 +114,16 @@ pub fn ancestry(mut each: impl FnMut(Ancestor)) {
         control_block = known.creator.load(Relaxed);
         id = known.creator_id.load(Relaxed);
     }
+}
+
+/// The stack that started ASan's thread `number`, where it was started by its thread
+/// `creator` (0: the program's first), also when it has ended since.
+pub fn started_by(number: u32, creator: u32) -> Option<u32> {
+    let known =
+        |wanted: &dyn Fn(&Started) -> bool| (0..THREADS).filter_map(|i| STARTED.get(i)).find(|s| wanted(s));
+    let started = known(&|started| number != 0 && started.number.load(Relaxed) == number)?;
+    let by = started.creator.load(Relaxed);
+    let creator_number = known(&|started| by != 0 && started.control_block.load(Acquire) == by);
+    let creator_number = creator_number.map_or(0, |started| started.number.load(Relaxed));
+    (creator_number == creator).then(|| started.stack.load(Acquire))
 }

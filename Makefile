@@ -126,7 +126,7 @@ bench: need-bench build ## a small table: parsing, one symbolization, one crossi
 
 .PHONY: bench-unwind
 bench-unwind: need-bench ## what a stack costs, beside libunwind, framehop and libgcc, and how much of it each finds
-	@scripts/bench-unwind
+	@scripts/bench-unwind $(if $(MARKDOWN),--markdown $(MARKDOWN))
 
 # ---- check -----------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 //! signal handler may have 8 KiB, of which the kernel's frame and the sanitizer's
 //! have taken most.
 
+use crate::arena;
 use core::ffi::c_void;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 
@@ -14,23 +15,14 @@ static IS_TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// Makes room. Reports stay on the stacks that they are met on where there is none.
 pub fn prepare() {
-    // SAFETY: new memory, of which the lower end stays unreadable.
-    let start = unsafe {
-        let start = libc::syscall(
-            libc::SYS_mmap,
-            0usize,
-            STACK_BYTES,
-            libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
-            -1isize,
-            0usize,
-        );
-        if start < 0 || libc::syscall(libc::SYS_mprotect, start, GUARD_BYTES, libc::PROT_NONE) != 0 {
-            return;
-        }
-        start as u64
+    let Some(start) = arena::reserve(STACK_BYTES) else {
+        return;
     };
-    NOT_HIGH.store(!(start + STACK_BYTES as u64), Relaxed);
+    // SAFETY: memory that nobody uses yet; its lower end stays unreadable.
+    if unsafe { libc::syscall(libc::SYS_mprotect, start, GUARD_BYTES, libc::PROT_NONE) } != 0 {
+        return;
+    }
+    NOT_HIGH.store(!(start as u64 + STACK_BYTES as u64), Relaxed);
 }
 
 /// Calls `body` on that stack, or, where another report is on it, on this one.

@@ -25,9 +25,10 @@ var rooms = map[string][]string{
 	"model": {},
 	// Files of addresses.
 	"object":    {"model"},
-	"dwarf":     {"model", "object"},
-	"symbolize": {"model", "object", "dwarf", "pclntab"},
-	"pclntab":   {"model", "object"},
+	"codemap":   {"model"},
+	"dwarf":     {"codemap", "model", "object"},
+	"symbolize": {"codemap", "model", "object", "dwarf", "pclntab"},
+	"pclntab":   {"codemap", "model", "object"},
 	// Evidence.
 	"report":            {"model", "report/asan", "report/lsan", "report/stackline", "report/ubsan"},
 	"report/...":        {"model", "report/stackline"},

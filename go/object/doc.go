@@ -16,9 +16,12 @@ package object
 // Limits on what one file may make us hold in memory. Each is several times
 // what the largest known programs need.
 const (
-	maxSections         = 1 << 18
-	maxSegments         = 1 << 12
-	maxSectionBytes     = 1 << 30
+	maxSections = 1 << 18
+	maxSegments = 1 << 12
+	// What is read lazily may be larger than what is read at once; the file's
+	// own length bounds both.
+	maxSectionBytes     = 4 << 30
+	maxAtOnceBytes      = 1 << 30
 	maxSectionNamesByte = 16 << 20
 	maxSymbols          = 1 << 23
 	maxNotesBytes       = 1 << 16

@@ -98,7 +98,7 @@ func (f *File) dynamicStrings(data []byte) ([]byte, error) {
 			size = value
 		}
 	})
-	if size > maxSectionBytes {
+	if size > maxAtOnceBytes {
 		return nil, f.NewError(0, ErrLimit, "dynamic string table of %d bytes", size)
 	}
 	if offset, room, ok := f.fileOffset(addr); ok {

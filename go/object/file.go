@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/ffikit/ffikit/go/model"
@@ -60,6 +61,12 @@ type File struct {
 
 	buildID   string
 	goBuildID string
+
+	// viewsLock guards what follows: the Views given out, and how many bytes
+	// the sections have that they read by block.
+	viewsLock   sync.Mutex
+	views       map[*Section]*View
+	viewedBytes uint64
 }
 
 // Open opens the ELF file at path and reads its headers and build IDs. The
@@ -229,19 +236,36 @@ func (f *File) ExecRanges() []AddrRange {
 // readAt returns size bytes from offset. The caller has checked size against
 // its limit; readAt checks both against the file's length.
 func (f *File) readAt(offset, size uint64, what string) ([]byte, error) {
-	if offset > uint64(f.size) || size > uint64(f.size)-offset {
-		return nil, f.NewError(int64(min(offset, 1<<62)), ErrFormat,
-			"%s of %d bytes reaches past the end of the file (%d bytes)", what, size, f.size)
+	if err := f.checkExtent(offset, size, what); err != nil {
+		return nil, err
 	}
 	data := make([]byte, size)
+	if err := f.readInto(data, offset, what); err != nil {
+		return nil, err
+	}
+	return data, nil
+}
+
+// checkExtent checks that size bytes from offset lie in the file.
+func (f *File) checkExtent(offset, size uint64, what string) error {
+	if offset > uint64(f.size) || size > uint64(f.size)-offset {
+		return f.NewError(int64(min(offset, 1<<62)), ErrFormat,
+			"%s of %d bytes reaches past the end of the file (%d bytes)", what, size, f.size)
+	}
+	return nil
+}
+
+// readInto fills data from offset, where the caller knows that the file had
+// that many bytes: if they are gone the file changed.
+func (f *File) readInto(data []byte, offset uint64, what string) error {
 	n, err := f.file.ReadAt(data, int64(offset))
-	if uint64(n) == size {
-		return data, nil
+	if n == len(data) {
+		return nil
 	}
 	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil, f.NewError(int64(offset)+int64(n), ErrChanged, "%s", what)
+		return f.NewError(int64(offset)+int64(n), ErrChanged, "%s", what)
 	}
-	return nil, f.NewError(int64(offset), err, "%s", what)
+	return f.NewError(int64(offset), err, "%s", what)
 }
 
 func foreignFormat(head []byte) string {

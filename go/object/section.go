@@ -16,18 +16,18 @@ import (
 func (f *File) SectionNamed(name string) (*Section, bool) {
 	old := ""
 	if rest, ok := strings.CutPrefix(name, ".debug_"); ok {
-		old = ".zdebug_" + rest
+		old = rest
 	}
 	for i := range f.sections {
-		if s := &f.sections[i]; s.Name == name || old != "" && s.Name == old {
+		if s := &f.sections[i]; s.Name == name || old != "" && strings.HasPrefix(s.Name, ".zdebug_") && s.Name[8:] == old {
 			return s, true
 		}
 	}
 	return nil, false
 }
 
-// Data returns the contents of the section of that name, uncompressed; nil
-// where there is none. The bytes are the caller's. Nothing is cached.
+// Data returns the contents of the section of that name, as SectionData does;
+// nil where there is none. The bytes are the caller's. Nothing is cached.
 func (f *File) Data(name string) ([]byte, error) {
 	s, ok := f.SectionNamed(name)
 	if !ok {
@@ -39,77 +39,137 @@ func (f *File) Data(name string) ([]byte, error) {
 // SectionData returns the contents of s, uncompressed; nil for a section
 // without contents. The bytes are the caller's.
 func (f *File) SectionData(s *Section) ([]byte, error) {
-	if s.Type == elf.SHT_NOBITS || s.Type == elf.SHT_NULL || s.SizeBytes == 0 {
+	if !s.hasContents() {
 		return nil, nil
 	}
-	if s.SizeBytes > maxSectionBytes {
-		return nil, f.NewError(int64(min(s.FileOffset, 1<<62)), ErrLimit, "section %s of %d bytes", s.Name, s.SizeBytes)
+	if err := f.checkSection(s); err != nil {
+		return nil, err
 	}
-	raw, err := f.readAt(s.FileOffset, s.SizeBytes, "section "+s.Name)
+	packed, err := f.compressionOf(s)
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case s.Flags&elf.SHF_COMPRESSED != 0:
-		return f.inflateStandard(s, raw)
-	case strings.HasPrefix(s.Name, ".zdebug_") && bytes.HasPrefix(raw, []byte("ZLIB")):
-		// The GNU form before SHF_COMPRESSED: "ZLIB" and the size, big-endian.
-		if len(raw) < 12 {
-			return nil, f.NewError(int64(s.FileOffset), ErrFormat, "section %s: compression header is cut off", s.Name)
-		}
-		return f.inflate(s, elf.COMPRESS_ZLIB, raw[12:], binary.BigEndian.Uint64(raw[4:]))
+	size := s.SizeBytes
+	if packed.kind != 0 {
+		size = packed.size
 	}
-	return raw, nil
-}
-
-// inflateStandard reads a section that starts with an Elf_Chdr.
-func (f *File) inflateStandard(s *Section, raw []byte) ([]byte, error) {
-	headerSize := 12
-	if f.is64 {
-		headerSize = 24
-	}
-	if len(raw) < headerSize {
-		return nil, f.NewError(int64(s.FileOffset), ErrFormat, "section %s: compression header is cut off", s.Name)
-	}
-	r := f.fields(raw)
-	kind := elf.CompressionType(r.u32())
-	if f.is64 {
-		r.skip(4) // ch_reserved
-	}
-	return f.inflate(s, kind, raw[headerSize:], r.word())
-}
-
-func (f *File) inflate(s *Section, kind elf.CompressionType, packed []byte, size uint64) ([]byte, error) {
-	at := int64(s.FileOffset)
-	// The claim is checked before a byte is allocated for it: a bomb is
-	// refused by its header.
-	if size > maxSectionBytes || size > maxExpansion*uint64(len(packed))+expansionSlackLen {
-		return nil, f.NewError(at, ErrLimit, "section %s: %d bytes claim to be %d uncompressed", s.Name, len(packed), size)
-	}
-	var reader io.Reader
-	switch kind {
-	case elf.COMPRESS_ZLIB:
-		z, err := zlib.NewReader(bytes.NewReader(packed))
-		if err != nil {
-			return nil, f.NewError(at, ErrFormat, "section %s: %v", s.Name, err)
-		}
-		defer z.Close()
-		reader = z
-	case elf.COMPRESS_ZSTD:
-		z, err := zstd.NewReader(bytes.NewReader(packed),
-			zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-			zstd.WithDecoderMaxMemory(maxSectionBytes), zstd.WithDecoderMaxWindow(128<<20))
-		if err != nil {
-			return nil, f.NewError(at, ErrFormat, "section %s: %v", s.Name, err)
-		}
-		defer z.Close()
-		reader = z
-	default:
-		return nil, f.NewError(at, ErrFormat, "section %s: unknown compression %d", s.Name, kind)
+	if size > maxAtOnceBytes {
+		return nil, f.NewError(s.at(), ErrLimit, "section %s of %d bytes", s.Name, size)
 	}
 	data := make([]byte, size)
-	if n, err := io.ReadFull(reader, data); err != nil {
-		return nil, f.NewError(at, ErrFormat, "section %s: uncompressed %d of %d bytes: %v", s.Name, n, size, err)
+	if err := f.fill(data, s, packed); err != nil {
+		return nil, err
 	}
 	return data, nil
+}
+
+func (s *Section) hasContents() bool {
+	return s.Type != elf.SHT_NOBITS && s.Type != elf.SHT_NULL && s.SizeBytes != 0
+}
+
+// at is the section's place in the file, for errors.
+func (s *Section) at() int64 { return int64(min(s.FileOffset, 1<<62)) }
+
+// checkSection checks what s claims against the limits and the file's length.
+func (f *File) checkSection(s *Section) error {
+	if s.SizeBytes > maxSectionBytes {
+		return f.NewError(s.at(), ErrLimit, "section %s of %d bytes", s.Name, s.SizeBytes)
+	}
+	return f.checkExtent(s.FileOffset, s.SizeBytes, "section "+s.Name)
+}
+
+// compression tells how a section is compressed.
+type compression struct {
+	kind elf.CompressionType // 0: it is not
+	size uint64              // uncompressed
+	skip uint64              // length of the header
+}
+
+// compressionOf reads the compression header of s, and refuses a claim that
+// cannot be true before a byte is allocated for it.
+func (f *File) compressionOf(s *Section) (compression, error) {
+	var c compression
+	switch {
+	case s.Flags&elf.SHF_COMPRESSED != 0: // it starts with an Elf_Chdr
+		c.skip = 12
+		if f.is64 {
+			c.skip = 24
+		}
+	case strings.HasPrefix(s.Name, ".zdebug_"):
+		// The form before SHF_COMPRESSED: "ZLIB" and the size, big-endian.
+		c.skip = 12
+	default:
+		return c, nil
+	}
+	head, err := f.readAt(s.FileOffset, min(c.skip, s.SizeBytes), "section "+s.Name)
+	if err != nil {
+		return c, err
+	}
+	standard := s.Flags&elf.SHF_COMPRESSED != 0
+	if !standard && !bytes.HasPrefix(head, []byte("ZLIB")) {
+		return compression{}, nil
+	}
+	if uint64(len(head)) < c.skip {
+		return c, f.NewError(s.at(), ErrFormat, "section %s: compression header is cut off", s.Name)
+	}
+	if standard {
+		r := f.fields(head)
+		c.kind = elf.CompressionType(r.u32())
+		if f.is64 {
+			r.skip(4) // ch_reserved
+		}
+		c.size = r.word()
+	} else {
+		c.kind, c.size = elf.COMPRESS_ZLIB, binary.BigEndian.Uint64(head[4:])
+	}
+	if c.kind != elf.COMPRESS_ZLIB && c.kind != elf.COMPRESS_ZSTD {
+		return c, f.NewError(s.at(), ErrFormat, "section %s: unknown compression %d", s.Name, c.kind)
+	}
+	packed := s.SizeBytes - c.skip
+	if max(packed, c.size) > maxAtOnceBytes || c.size > maxExpansion*packed+expansionSlackLen {
+		return c, f.NewError(s.at(), ErrLimit, "section %s: %d bytes claim to be %d uncompressed", s.Name, packed, c.size)
+	}
+	return c, nil
+}
+
+// fill puts the contents of s into data, which has their length.
+func (f *File) fill(data []byte, s *Section, c compression) error {
+	if c.kind == 0 {
+		return f.readInto(data, s.FileOffset, s.Name)
+	}
+	packed, err := f.readAt(s.FileOffset+c.skip, s.SizeBytes-c.skip, "section "+s.Name)
+	if err != nil {
+		return err
+	}
+	n := 0
+	if c.kind == elf.COMPRESS_ZLIB {
+		n, err = unzlib(data, packed)
+	} else {
+		n, err = unzstd(data, packed)
+	}
+	if err != nil || n != len(data) {
+		return f.NewError(s.at(), ErrFormat, "section %s: uncompressed %d of %d bytes: %v", s.Name, n, len(data), err)
+	}
+	return nil
+}
+
+func unzlib(data, packed []byte) (int, error) {
+	z, err := zlib.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return 0, err
+	}
+	defer z.Close()
+	return io.ReadFull(z, data)
+}
+
+// unzstd decompresses in one go: nothing is copied through a window.
+func unzstd(data, packed []byte) (int, error) {
+	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+		zstd.WithDecoderMaxMemory(maxAtOnceBytes), zstd.WithDecodeAllCapLimit(true))
+	if err != nil {
+		return 0, err
+	}
+	defer z.Close()
+	whole, err := z.DecodeAll(packed, data[:0:len(data)])
+	return len(whole), err
 }

@@ -28,6 +28,9 @@ type Frame struct {
 	File   string `json:"file,omitempty"`
 	Line   int    `json:"line,omitempty"`
 	Column int    `json:"column,omitempty"`
+	// Discriminator tells apart the blocks of code that the compiler made of
+	// one line (DWARF's line number programs, 6.2.2); 0 is none.
+	Discriminator uint32 `json:"discriminator,omitempty"`
 	// FunctionLine is the line that declares the function in File (DWARF's
 	// DW_AT_decl_line): a fault's distance from it survives edits above.
 	FunctionLine int `json:"function_line,omitempty"`

@@ -71,6 +71,12 @@ class Frame(Record):
         return value
 
     @property
+    def discriminator(self) -> int | None:
+        """Tells apart the blocks of code that the compiler made of one line."""
+        value: int | None = self.get("discriminator")
+        return value
+
+    @property
     def function_line(self) -> int | None:
         """The line that declares the function in the file."""
         value: int | None = self.get("function_line")

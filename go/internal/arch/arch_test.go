@@ -33,6 +33,8 @@ var rooms = map[string][]string{
 	"report":            {"model", "report/asan", "report/lsan", "report/stackline", "report/ubsan"},
 	"report/...":        {"model", "report/stackline"},
 	"capture/sanitizer": {"object"},
+	"capture/procmaps":  {"model", "object"},
+	"debuginfod":        {"object"},
 	"trace":             {"model"},
 	// Meaning.
 	"normalize": {"model"},
@@ -63,7 +65,7 @@ var foreign = map[string][]string{
 
 // neverLinked is what libffikit must not pull in, by whatever way: it lives in
 // other people's processes.
-var neverLinked = []string{"capture/sanitizer", "doctor", "handbook", "sources", "internal/golden"}
+var neverLinked = []string{"capture/procmaps", "capture/sanitizer", "debuginfod", "doctor", "handbook", "sources", "internal/golden"}
 
 type listed struct {
 	ImportPath string

@@ -7,9 +7,8 @@ type Table struct {
 	// Base is the file-virtual address from which Starts count: no file has
 	// more than 4 GiB of code.
 	Base uint64
-	// Starts rise strictly; Records[i] holds from Starts[i] to Starts[i+1], the
-	// last one to 2^32-1. What lies below Starts[0] is unknown, so that a gap in
-	// the code, and its end, is a zero Record.
+	// Starts rise strictly; Records[i] holds from Starts[i] to Starts[i+1]. A gap
+	// in the code is a zero Record, and so is the last one, where the code ends.
 	Starts  []uint32
 	Records []Record
 

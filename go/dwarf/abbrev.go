@@ -1,73 +1,75 @@
 package dwarf
 
-import "github.com/ffikit/ffikit/go/object"
+import (
+	"slices"
+
+	"github.com/ffikit/ffikit/go/object"
+)
 
 // slot numbers the attributes that are kept when an entry is read.
 type slot uint8
 
 const (
-	slotNone slot = iota
-	slotSibling
-	slotName
+	slotName slot = iota
 	slotLinkageName
-	slotStmtList
 	slotLowPC
-	slotHighPC
-	slotLanguage
-	slotCompDir
-	slotProducer
+	slotHighAddr  // DW_AT_high_pc as an address
+	slotHighBytes // DW_AT_high_pc as a number of bytes from low_pc on
+	slotRanges
 	slotOrigin
 	slotSpecification
-	slotDeclFile
-	slotDeclLine
-	slotRanges
-	slotCallColumn
 	slotCallFile
 	slotCallLine
+	slotCallColumn
+	slotDeclFile
+	slotDeclLine
+	slotSibling
+	// Of the unit's root entry.
+	slotStmtList
+	slotCompDir
+	slotLanguage
+	slotProducer
 	slotStrOffsetsBase
 	slotAddrBase
 	slotRnglistsBase
+	slotRangesBase
+	slotDwoName
+	slotDwoID
 	slotCount
+	slotNone = slotCount
 )
 
-var slotOfAttr = map[uint64]slot{
-	attrSibling: slotSibling, attrName: slotName, attrLinkageName: slotLinkageName,
-	attrMIPSLinkage: slotLinkageName, attrStmtList: slotStmtList, attrLowPC: slotLowPC,
-	attrHighPC: slotHighPC, attrLanguage: slotLanguage, attrCompDir: slotCompDir,
-	attrProducer: slotProducer, attrAbstractOrigin: slotOrigin,
-	attrSpecification: slotSpecification, attrDeclFile: slotDeclFile,
-	attrDeclLine: slotDeclLine, attrRanges: slotRanges, attrCallColumn: slotCallColumn,
-	attrCallFile: slotCallFile, attrCallLine: slotCallLine,
-	attrStrOffsetsBase: slotStrOffsetsBase, attrAddrBase: slotAddrBase,
-	attrGNUAddrBase: slotAddrBase, attrRnglistsBase: slotRnglistsBase,
-}
+// class is what the walk over a unit's entries does at an entry.
+type class uint8
 
-// attrSpec is one attribute of an abbreviation.
-type attrSpec struct {
-	implicit int64
-	form     uint16
-	slot     slot
-	// size is the attribute's size in bytes where its form fixes it, else -1.
-	size int8
-}
+const (
+	classOther    class = iota
+	classFunction       // a subprogram
+	classInlined        // an inlined call
+	classRoot           // a unit
+	classOpaque         // nothing below it holds code
+)
 
-// abbrev describes the shape of entries (DWARF 5, 7.5.3).
+// abbrev describes the shape of entries (DWARF 5, 7.5.3), compiled into two
+// programs: keep reads the attributes that are of use to the entry's class, skip
+// passes over all. What has a fixed size and is of no use costs nothing in
+// either: it is added to the distance before the next step.
 type abbrev struct {
-	tag        uint64
-	attrs      []attrSpec
-	children   bool
-	hasPC      bool
-	hasSibling bool
-	// fixed is the size of all attributes where every form fixes its size,
-	// else -1.
-	fixed int
+	keep, skip []step
+	// fixed is the size of all attributes where every form fixes its size, and
+	// no sibling is stated; else -1.
+	fixed    int32
+	class    class
+	children bool
+	hasPC    bool
+	sibling  bool
+	known    bool
 }
 
 // abbrevTable finds abbreviations by code. Codes mostly count from 1.
 type abbrevTable struct {
 	dense  []abbrev
 	sparse map[uint64]*abbrev
-	attrs  int
 }
 
 func (t *abbrevTable) get(code uint64) *abbrev {
@@ -79,6 +81,9 @@ func (t *abbrevTable) get(code uint64) *abbrev {
 
 func (t *abbrevTable) put(code uint64, a abbrev) {
 	if code == uint64(len(t.dense))+1 {
+		if t.dense == nil {
+			t.dense = make([]abbrev, 0, 96)
+		}
 		t.dense = append(t.dense, a)
 		return
 	}
@@ -91,93 +96,265 @@ func (t *abbrevTable) put(code uint64, a abbrev) {
 	t.sparse[code] = &a
 }
 
-// abbrevs reads the table of u; with only > 0 it ends at that code.
-func (d *Data) abbrevs(u *unit, only uint64) (*abbrevTable, error) {
-	c := d.cursor(secAbbrev)
-	c.seek(u.abbrevOff)
-	table := &abbrevTable{}
-	for {
-		code := c.uleb()
-		if code == 0 || c.bad {
-			break
+// tableKey is what an abbreviation table depends on: sizes of forms differ by
+// the unit's shape.
+type tableKey struct {
+	off                           int
+	version, addrSize, offsetSize uint8
+}
+
+// compiler compiles abbreviation tables of one image; steps are allocated
+// together.
+type compiler struct {
+	arena      []step
+	keep, skip program
+}
+
+// program is one list of steps in the making; distance is what was added up
+// since its last step.
+type program struct {
+	steps    []step
+	distance int
+}
+
+func (p *program) advance(size int) {
+	const most = 1<<16 - 1
+	for p.distance += size; p.distance > most; p.distance -= most {
+		p.steps = append(p.steps, step{distance: most, kind: kindNone})
+	}
+}
+
+func (p *program) add(s step) {
+	s.distance = uint16(p.distance)
+	p.steps, p.distance = append(p.steps, s), 0
+}
+
+// table returns the abbreviations of u, read on first use.
+func (r *reader) table(u *unit) (*abbrevTable, error) {
+	if u.table != nil {
+		return u.table, nil
+	}
+	key := tableKey{u.abbrevOff, u.version, u.addrSize, u.offsetSize}
+	if table, ok := u.image.tables[key]; ok {
+		u.table = table
+		return table, nil
+	}
+	table, err := r.compile(u, 0)
+	if err != nil {
+		// What was read before the damage may do.
+		r.note(err)
+	}
+	u.image.tables[key], u.table = table, table
+	return table, nil
+}
+
+// compile reads the table of u; with only > 0 it ends at that code.
+func (r *reader) compile(u *unit, only uint64) (*abbrevTable, error) {
+	const stride = 4 << 10
+	im, table := u.image, &abbrevTable{}
+	attrs, loaded := 0, 0
+	for p := u.abbrevOff; ; {
+		if p+stride/2 > loaded {
+			loaded = p + stride
+			im.need(secAbbrev, p, loaded)
 		}
-		a := abbrev{tag: c.uleb(), children: c.u8() != 0}
-		d.abbrevAttrs(u, c, &a)
-		table.attrs += len(a.attrs) + 1
-		if table.attrs > maxAbbrevAttrs || !d.spend(len(a.attrs)+1) {
-			return nil, d.errorAt(secAbbrev, u.abbrevOff, object.ErrLimit, "abbreviations")
+		d, size := im.bytes[secAbbrev], im.sizes[secAbbrev]
+		if p >= size {
+			return table, im.errorAt(secAbbrev, u.abbrevOff, object.ErrFormat, "abbreviations are cut off")
+		}
+		code, next := uleb(d, p)
+		if code == 0 && next <= size {
+			return table, nil
+		}
+		tag, next := uleb(d, min(next, size))
+		if next >= size {
+			return table, im.errorAt(secAbbrev, u.abbrevOff, object.ErrFormat, "abbreviations are cut off")
+		}
+		a := abbrev{class: classOf(tag), children: d[next] != 0, known: true}
+		var count int
+		p, count = r.compileAttrs(u, next+1, &a)
+		attrs += count
+		if attrs > maxAbbrevAttrs || !r.spend(count+1) {
+			return table, im.errorAt(secAbbrev, u.abbrevOff, object.ErrLimit, "abbreviations")
 		}
 		table.put(code, a)
 		if code == only {
 			return table, nil
 		}
 	}
-	if c.bad {
-		return table, d.errorAt(secAbbrev, u.abbrevOff, object.ErrFormat, "abbreviations are cut off")
-	}
-	return table, nil
 }
 
-func (d *Data) abbrevAttrs(u *unit, c *cursor, a *abbrev) {
-	for !c.bad {
-		attr, form := c.uleb(), c.uleb()
+func classOf(tag uint64) class {
+	switch tag {
+	case tagSubprogram:
+		return classFunction
+	case tagInlinedSubroutine:
+		return classInlined
+	case tagCompileUnit, tagPartialUnit, tagSkeletonUnit, tagTypeUnit:
+		return classRoot
+	case tagEnumerationType, tagArrayType, tagSubroutineType, tagPointerType, tagCallSite, tagGNUCallSite:
+		return classOpaque
+	}
+	return classOther
+}
+
+// compileAttrs compiles the attributes that start at p; it returns the place
+// behind them and their number.
+func (r *reader) compileAttrs(u *unit, p int, a *abbrev) (next, count int) {
+	im, c := u.image, &r.compiler
+	loaded := p
+	c.keep, c.skip = program{steps: c.keep.steps[:0]}, program{steps: c.skip.steps[:0]}
+	var kept uint32
+	for fixedSize := 0; ; count++ {
+		if p+64 > loaded {
+			loaded = p + 4<<10
+			im.need(secAbbrev, p, loaded)
+		}
+		d, size := im.bytes[secAbbrev], im.sizes[secAbbrev]
+		if p >= size || count > maxAbbrevAttrs {
+			a.fixed = -1
+			break
+		}
+		var attr, form uint64
+		attr, p = uleb(d, p)
+		form, p = uleb(d, min(p, size))
 		var implicit int64
 		if form == formImplicitConst {
-			implicit = c.sleb()
+			implicit, p = sleb(d, min(p, size))
 		}
-		if attr == 0 && form == 0 || len(a.attrs) > maxAbbrevAttrs {
-			return
+		if attr == 0 && form == 0 {
+			a.fixed = int32(fixedSize)
+			break
 		}
-		size := u.formSize(form)
-		if form > 0xffff {
-			form = 0xffff // unknown, refused when it is read
+		s := formStep(form, u, implicit)
+		wanted := slotOf(a, attr, s.kind)
+		if wanted != slotNone && kept&(1<<wanted) != 0 {
+			wanted = slotNone // of two the first one counts
 		}
-		spec := attrSpec{implicit: implicit, form: uint16(form), slot: slotOfAttr[attr], size: size}
-		switch spec.slot {
-		case slotLowPC, slotRanges:
-			a.hasPC = true
-		case slotSibling:
-			a.hasSibling = true
+		if fixedSize >= 0 && s.size >= 0 && wanted != slotSibling {
+			fixedSize += int(s.size)
+		} else {
+			fixedSize = -1
 		}
-		if size < 0 {
-			a.fixed = -1
-		} else if a.fixed >= 0 {
-			a.fixed += int(size)
+		s.slot = wanted
+		switch {
+		case wanted != slotNone:
+			kept |= 1 << wanted
+			a.note(wanted)
+			c.keep.add(s)
+		case s.size >= 0:
+			c.keep.advance(int(s.size))
+		default:
+			c.keep.add(s)
 		}
-		a.attrs = append(a.attrs, spec)
+		switch {
+		case wanted == slotSibling:
+			c.skip.add(s)
+		case s.size >= 0:
+			c.skip.advance(int(s.size))
+		default:
+			s.slot = slotNone
+			c.skip.add(s)
+		}
+	}
+	// The end is a step too, so that what has a fixed size at the end is checked.
+	c.keep.add(step{kind: kindEnd})
+	c.skip.add(step{kind: kindEnd})
+	a.keep, a.skip = c.store(c.keep.steps), c.store(c.skip.steps)
+	return p, count
+}
+
+func (a *abbrev) note(s slot) {
+	switch s {
+	case slotLowPC, slotRanges:
+		a.hasPC = true
+	case slotSibling:
+		a.sibling = true
 	}
 }
 
-// formSize is the size in bytes of a form that has one for all values, else -1.
-func (u *unit) formSize(form uint64) int8 {
-	offsetSize := int8(4)
-	if u.dwarf64 {
-		offsetSize = 8
+// store copies steps into memory shared by many abbreviations.
+func (c *compiler) store(steps []step) []step {
+	const chunk = 1 << 12
+	if cap(c.arena)-len(c.arena) < len(steps) {
+		c.arena = make([]step, 0, max(chunk, len(steps)))
 	}
-	switch form {
-	case formFlagPresent, formImplicitConst:
-		return 0
-	case formData1, formRef1, formFlag, formStrx1, formAddrx1:
-		return 1
-	case formData2, formRef2, formStrx2, formAddrx2:
-		return 2
-	case formStrx3, formAddrx3:
-		return 3
-	case formData4, formRef4, formStrx4, formAddrx4, formRefSup4:
-		return 4
-	case formData8, formRef8, formRefSig8, formRefSup8:
-		return 8
-	case formData16:
-		return 16
-	case formAddr:
-		return int8(u.addrSize)
-	case formRefAddr:
-		if u.version <= 2 {
-			return int8(u.addrSize)
+	start := len(c.arena)
+	c.arena = append(c.arena, steps...)
+	return slices.Clip(c.arena[start:])
+}
+
+// slotOf says where an attribute is kept when an entry of a's class is read.
+func slotOf(a *abbrev, attr uint64, kind stepKind) slot {
+	switch attr {
+	case attrSibling:
+		if a.children {
+			return slotSibling
 		}
-		return offsetSize
-	case formStrp, formLineStrp, formSecOffset, formStrpSup, formGNURefAlt, formGNUStrpAlt:
-		return offsetSize
+		return slotNone
 	}
-	return -1
+	if a.class == classOther || a.class == classOpaque {
+		return slotNone
+	}
+	switch attr {
+	case attrLowPC:
+		return slotLowPC
+	case attrRanges:
+		return slotRanges
+	case attrHighPC:
+		if kind == kindAddr || kind == kindAddrIndex {
+			return slotHighAddr
+		}
+		return slotHighBytes
+	case attrName:
+		return slotName
+	case attrLinkageName, attrMIPSLinkage:
+		return slotLinkageName
+	}
+	if a.class == classRoot {
+		return rootSlot(attr)
+	}
+	switch attr {
+	case attrAbstractOrigin:
+		return slotOrigin
+	case attrSpecification:
+		return slotSpecification
+	case attrCallFile:
+		return slotCallFile
+	case attrCallLine:
+		return slotCallLine
+	case attrCallColumn:
+		return slotCallColumn
+	case attrDeclFile:
+		return slotDeclFile
+	case attrDeclLine:
+		return slotDeclLine
+	}
+	return slotNone
+}
+
+func rootSlot(attr uint64) slot {
+	switch attr {
+	case attrStmtList:
+		return slotStmtList
+	case attrCompDir:
+		return slotCompDir
+	case attrLanguage:
+		return slotLanguage
+	case attrProducer:
+		return slotProducer
+	case attrStrOffsetsBase:
+		return slotStrOffsetsBase
+	case attrAddrBase, attrGNUAddrBase:
+		return slotAddrBase
+	case attrRnglistsBase:
+		return slotRnglistsBase
+	case attrGNURangesBase:
+		return slotRangesBase
+	case attrDwoName, attrGNUDwoName:
+		return slotDwoName
+	case attrGNUDwoID:
+		return slotDwoID
+	}
+	return slotNone
 }

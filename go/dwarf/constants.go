@@ -9,6 +9,10 @@ const (
 	tagSubroutineType    = 0x15
 	tagCompileUnit       = 0x11
 	tagInlinedSubroutine = 0x1d
+	tagPointerType       = 0x0f
+	tagTypeUnit          = 0x41
+	tagCallSite          = 0x48
+	tagGNUCallSite       = 0x4109
 	tagSubprogram        = 0x2e
 	tagPartialUnit       = 0x3c
 	tagSkeletonUnit      = 0x4a
@@ -35,7 +39,11 @@ const (
 	attrStrOffsetsBase = 0x72
 	attrAddrBase       = 0x73
 	attrRnglistsBase   = 0x74
+	attrDwoName        = 0x76
 	attrMIPSLinkage    = 0x2007
+	attrGNUDwoName     = 0x2130
+	attrGNUDwoID       = 0x2131
+	attrGNURangesBase  = 0x2132
 	attrGNUAddrBase    = 0x2133
 )
 
@@ -119,9 +127,10 @@ const (
 	lnsConstAddPC     = 0x08
 	lnsFixedAdvancePC = 0x09
 
-	lneEndSequence = 0x01
-	lneSetAddress  = 0x02
-	lneDefineFile  = 0x03
+	lneEndSequence      = 0x01
+	lneSetAddress       = 0x02
+	lneDefineFile       = 0x03
+	lneSetDiscriminator = 0x04
 
 	lnctPath           = 0x01
 	lnctDirectoryIndex = 0x02

@@ -2,7 +2,6 @@ package dwarf
 
 import (
 	"cmp"
-	"debug/elf"
 	"errors"
 	"slices"
 
@@ -13,75 +12,70 @@ import (
 // ErrNoDebugInfo means that a file holds no DWARF debug information.
 var ErrNoDebugInfo = errors.New("no debug information")
 
-type sectionID uint8
-
-const (
-	secInfo sectionID = iota
-	secAbbrev
-	secLine
-	secStr
-	secLineStr
-	secStrOffsets
-	secAddr
-	secRanges
-	secRnglists
-	sectionCount
-)
-
-var sectionNames = [sectionCount]string{
-	".debug_info", ".debug_abbrev", ".debug_line", ".debug_str", ".debug_line_str",
-	".debug_str_offsets", ".debug_addr", ".debug_ranges", ".debug_rnglists",
-}
-
 // Data is the debug information of one object file. It is not safe for
 // concurrent use: lookups fill its caches.
 type Data struct {
-	file   *object.File
-	big    bool
-	loaded [sectionCount]bool
-	bytes  [sectionCount][]byte
-
-	units              []unit
-	tables             map[tableKey]*abbrevTable
-	spans              []span
+	file               *object.File
+	main               *image
 	codeStart, codeEnd uint64
+
+	// active are the units that a lookup met, numbered for its nodes.
+	active  []*unit
+	numbers map[*unit]int32
+
+	spans spanIndex
+	split splitFiles
+
+	lineTables map[lineKey]*lineTable
+	opcodes    *opcodes
+	paths      map[pathKey]string
+	reader     reader
+}
+
+// reader is the state of one thread's work: what it found, and what is left of
+// its budget.
+type reader struct {
+	data     *Data
+	compiler compiler
+
+	// addrs are sorted and differ; hits are their answers.
+	addrs []uint64
+	hits  []hit
+	// extraction takes all functions, in place of those that hold addrs.
+	extraction *extraction
+
+	nodes    []node
+	decls    []decl
+	declared []declared
+	texts    []declTexts
+	ranges   []addrRange
+	scopes   []scope
 
 	// steps and textBytes are what is left of the budget, see doc.go.
 	steps, textBytes int
-	// cached counts the bytes held by units that were read.
-	cached   int
-	interned map[string]string
-	// chain is the memory of inlineChain's answer, used again.
-	chain []entry
+	interned         map[string]string
 	// problem is the first thing that went wrong in the current call.
 	problem error
 }
 
 // New prepares the debug information in file, which must stay open as long as
-// the Data is used and stays the caller's. What can be read of damaged
-// debug information is kept: Data may be not nil beside an error. Without
-// debug information the error is ErrNoDebugInfo.
+// the Data is used and stays the caller's. Nothing is read yet but section
+// headers. Without debug information the error is ErrNoDebugInfo.
 func New(file *object.File) (*Data, error) {
 	if !file.HasDebugInfo() {
 		return nil, &object.Error{Path: file.Path(), Err: ErrNoDebugInfo}
 	}
-	if file.Type() == elf.ET_REL {
-		return nil, &object.Error{Path: file.Path(), Reason: "a relocatable object: its debug information is not linked yet", Err: ErrNoDebugInfo}
+	d := &Data{
+		file: file, main: newImage(file, false), numbers: map[*unit]int32{},
+		lineTables: map[lineKey]*lineTable{}, paths: map[pathKey]string{},
 	}
-	d := &Data{file: file, big: file.ByteOrder().String() == "BigEndian", interned: map[string]string{}, tables: map[tableKey]*abbrevTable{}}
+	d.reader.data = d
 	d.codeStart = ^uint64(0)
 	for _, r := range file.ExecRanges() {
 		d.codeStart = min(d.codeStart, uint64(r.Start))
 		d.codeEnd = max(d.codeEnd, uint64(r.End))
 	}
-	err := d.readUnits()
-	if d.problem != nil {
-		err = d.problem
-	}
-	if len(d.units) == 0 && err != nil {
-		return nil, err
-	}
-	return d, err
+	return d, nil
 }
 
 // Resolve returns the frames of each address, leaf first, calls that were
@@ -89,212 +83,310 @@ func New(file *object.File) (*Data, error) {
 // where nothing is known; its frame has no function where only the line is
 // known. Frames have what DWARF tells: Function, LinkageName where there is one
 // that differs, Language, File, Line, Column, FunctionLine, Inlined. An error is
-// the first damage met; the frames are good as far as they go.
+// the first damage met; the frames are good as far as they go, and the caller's.
 func (d *Data) Resolve(addrs []model.VirtAddr) ([][]model.Frame, error) {
-	d.problem = nil
-	d.textBytes = freeTextBytes + textPerAddr*len(addrs)
-	frames := make([][]model.Frame, len(addrs))
-	order := make([]int, len(addrs))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(addrs[a], addrs[b]) })
-
-	// Addresses are tried in their first unit together, so that its line
-	// program runs once; those that it does not know go on to the next one.
-	for round := 0; len(order) > 0 && round < maxCandidates; round++ {
-		byUnit := map[uint32][]int{}
-		var sequence []uint32
-		for _, i := range order {
-			units := d.unitsOf(uint64(addrs[i]))
-			if round >= len(units) {
-				continue
-			}
-			if byUnit[units[round]] == nil {
-				sequence = append(sequence, units[round])
-			}
-			byUnit[units[round]] = append(byUnit[units[round]], i)
+	answers := make([][]model.Frame, len(addrs))
+	err := d.Each(addrs, func(i int, frames []model.Frame) {
+		if len(frames) == 0 {
+			return
 		}
-		var missed []int
-		for _, number := range sequence {
-			missed = append(missed, d.resolveUnit(&d.units[number], addrs, byUnit[number], frames)...)
+		answers[i] = slices.Clone(frames)
+		for j := range answers[i] {
+			// Sections need not be kept for as long as a report.
+			f := &answers[i][j]
+			f.Function, f.LinkageName = d.reader.intern(f.Function), d.reader.intern(f.LinkageName)
 		}
-		slices.SortFunc(missed, func(a, b int) int { return cmp.Compare(addrs[a], addrs[b]) })
-		order = missed
-	}
-	return frames, d.problem
+	})
+	return answers, err
 }
 
-// resolveUnit looks up the addresses numbered by order, which are sorted, in
-// u. It returns the numbers of those whose function it does not know.
-func (d *Data) resolveUnit(u *unit, addrs []model.VirtAddr, order []int, frames [][]model.Frame) (missed []int) {
-	info, err := d.load(u)
-	if err != nil {
-		d.note(err)
-		return order
+// Each calls visit for each address, in order, with the frames that Resolve
+// would return. The slice and its texts are good until visit returns, those of
+// File for as long as the Data. Nothing is allocated per address. Sorted
+// addresses without doubles are the fastest to look up.
+func (d *Data) Each(addrs []model.VirtAddr, visit func(i int, frames []model.Frame)) error {
+	if len(addrs) == 0 {
+		return nil
 	}
-	if err := d.readFunctions(u, info); err != nil {
-		d.note(err)
-	}
-	if err := d.readLines(u, info); err != nil {
-		d.note(err)
-	}
-	sorted := make([]uint64, len(order))
-	for i, number := range order {
-		sorted[i] = uint64(addrs[number])
-	}
-	rows := d.rows(info.lines, sorted)
-	for i, number := range order {
-		found := d.framesAt(u, info, sorted[i], rows[i])
-		// A later unit may only better the answer.
-		if frames[number] == nil || len(found) > 0 && found[0].Function != "" {
-			frames[number] = found
-		}
-		if len(found) == 0 || found[0].Function == "" {
-			missed = append(missed, number)
-		}
-	}
-	return missed
-}
-
-// framesAt makes the frames of one address.
-func (d *Data) framesAt(u *unit, info *unitInfo, addr uint64, at row) []model.Frame {
+	r := &d.reader
+	r.begin(len(addrs))
+	slots := r.sortAddrs(addrs)
+	r.lookup()
 	var frames []model.Frame
-	place := model.Frame{Language: languageOf(info.root.entry.number(slotLanguage))}
-	if at != unknownRow {
-		place.File = d.filePath(u, info, at.file)
-		place.Line, place.Column = lineNumber(at.line), lineNumber(at.column)
-	}
-	function, ok := info.functionAt(addr)
-	if !ok {
-		if place.File == "" {
-			return nil
+	for i := range addrs {
+		slot := i
+		if slots != nil {
+			slot = int(slots[i])
 		}
-		return []model.Frame{place}
+		frames = r.frames(frames[:0], &r.hits[slot])
+		visit(i, frames)
 	}
-	chain, err := d.inlineChain(u, info, function, addr)
-	if err != nil {
-		d.note(err)
+	return r.finish()
+}
+
+// begin starts a call about that many addresses.
+func (r *reader) begin(addrs int) {
+	d := r.data
+	r.problem = nil
+	r.steps = freeSteps + stepsPerAddr*addrs
+	for _, id := range []sectionID{secInfo, secAbbrev, secLine, secRanges, secRnglists} {
+		r.steps += stepsPerByte * d.main.size(id)
 	}
-	for i := len(chain) - 1; i >= 0; i-- {
-		e := &chain[i]
-		decl := d.declare(u, e)
-		frame := place
-		frame.Function, frame.LinkageName = decl.name, decl.linkage
-		if decl.language != model.LanguageUnknown {
-			frame.Language = decl.language
+	r.textBytes = freeTextBytes + textPerAddr*addrs
+	r.nodes, r.decls, r.texts = r.nodes[:0], r.decls[:0], r.texts[:0]
+	clear(r.declared)
+	d.active = d.active[:0]
+	clear(d.numbers)
+	if len(d.paths) > maxPaths {
+		clear(d.paths)
+	}
+	if len(r.interned) > maxInternedTexts {
+		clear(r.interned)
+	}
+}
+
+// finish returns the first problem of a call.
+func (r *reader) finish() error {
+	err := r.problem
+	for _, im := range r.data.images() {
+		if im.problem != nil {
+			if err == nil {
+				err = im.problem
+			}
+			im.problem = nil
 		}
+	}
+	if err == nil && r.steps < 0 {
+		err = &object.Error{Path: r.data.file.Path(), Reason: "the debug information asks for too much work", Err: object.ErrLimit}
+	}
+	return err
+}
+
+// sortAddrs fills r.addrs and makes room for their hits; slots says which of
+// them answers each address, nil where they stand as they came.
+func (r *reader) sortAddrs(addrs []model.VirtAddr) (slots []int32) {
+	r.addrs = r.addrs[:0]
+	rising := true
+	for i, addr := range addrs {
+		rising = rising && (i == 0 || addr > addrs[i-1])
+		r.addrs = append(r.addrs, uint64(addr))
+	}
+	if !rising {
+		order := make([]int32, len(addrs))
+		for i := range order {
+			order[i] = int32(i)
+		}
+		slices.SortFunc(order, func(a, b int32) int { return cmp.Compare(addrs[a], addrs[b]) })
+		slots = make([]int32, len(addrs))
+		r.addrs = r.addrs[:0]
+		for _, i := range order {
+			if n := len(r.addrs); n == 0 || r.addrs[n-1] != uint64(addrs[i]) {
+				r.addrs = append(r.addrs, uint64(addrs[i]))
+			}
+			slots[i] = int32(len(r.addrs) - 1)
+		}
+	}
+	if cap(r.hits) < len(r.addrs) {
+		r.hits = make([]hit, len(r.addrs))
+	}
+	r.hits = r.hits[:len(r.addrs)]
+	clear(r.hits)
+	return slots
+}
+
+// lookup answers r.addrs: first from the units that .debug_aranges names, then,
+// where something is missing, from those whose own ranges hold it.
+func (r *reader) lookup() {
+	d := r.data
+	if len(r.addrs) >= manyAddrs {
+		for _, id := range []sectionID{secInfo, secAbbrev, secLine, secStr, secLineStr, secStrOffsets, secAddr, secRanges, secRnglists} {
+			d.main.all(id)
+		}
+	}
+	r.visitUnits(r.arangesUnits())
+	if slices.ContainsFunc(r.hits, func(h hit) bool { return h.node == 0 && h.unit == 0 }) {
+		r.visitUnits(r.rangesUnits())
+	}
+}
+
+// visitUnits looks for r.addrs in units, each once a call.
+func (r *reader) visitUnits(units []*unit) {
+	d := r.data
+	for _, u := range units {
+		if _, done := d.numbers[u]; done {
+			continue
+		}
+		number := int32(len(d.active))
+		d.numbers[u] = number
+		d.active = append(d.active, u)
+		if err := r.walk(number); err != nil {
+			r.note(err)
+		}
+		t := r.linesOf(u)
+		if t == nil {
+			continue
+		}
+		sink := &lineHits{addrs: r.addrs, hits: r.hits, unit: number + 1, open: len(r.addrs)}
+		if !r.runLines(t, sink) {
+			r.note(t.image.errorAt(secLine, t.program, object.ErrFormat, "line table: the program is cut off"))
+		}
+	}
+}
+
+// frames appends the frames of one address.
+func (r *reader) frames(frames []model.Frame, h *hit) []model.Frame {
+	d := r.data
+	var at model.Frame
+	if h.unit != 0 {
+		u := d.active[h.unit-1]
+		at.File = r.filePath(u, uint64(h.file))
+		at.Line, at.Column = lineNumber(h.line), int(h.column)
+		at.Discriminator = h.discriminator
+		at.Language = languages[r.languageOf(u)]
+	}
+	if h.node == 0 {
+		if at.File == "" {
+			return frames
+		}
+		return append(frames, at)
+	}
+	for id := h.node; id != 0 && len(frames) < maxInlineDepth; {
+		n := &r.nodes[id-1]
+		texts := r.textsOf(n.decl)
+		decl := &r.decls[n.decl]
+		at.Function, at.LinkageName = texts.name, texts.linkage
+		at.Language = languages[decl.language]
 		// The distance from the declaration means something in one file only. Go's
 		// inlined functions name no file: a Go function lies in one.
-		sameFile := decl.file == frame.File || decl.file == "" && frame.Language == model.LanguageGo
-		if sameFile && decl.line <= frame.Line {
-			frame.FunctionLine = decl.line
+		at.FunctionLine = 0
+		sameFile := texts.file == at.File || texts.file == "" && at.Language == model.LanguageGo
+		if line := int(decl.line); sameFile && line <= at.Line {
+			at.FunctionLine = line
 		}
-		frame.Inlined = i > 0
-		frames = append(frames, frame)
-		if i > 0 {
-			place = model.Frame{Language: place.Language}
-			if file, ok := e.get(slotCallFile); ok {
-				place.File = d.filePath(u, info, file.bits)
-			}
-			place.Line = lineNumber(e.number(slotCallLine))
-			place.Column = lineNumber(e.number(slotCallColumn))
+		at.Inlined = n.parent != 0
+		frames = append(frames, at)
+		if id = n.parent; id != 0 {
+			at = model.Frame{Line: lineNumber(n.callLine), Column: int(n.callColumn)}
+			at.File = r.filePath(d.active[n.unit], uint64(n.callFile))
 		}
 	}
 	return frames
 }
 
+// declTexts are the texts of a declaration, once they were wanted.
+type declTexts struct {
+	name, linkage, file string
+	known               bool
+}
+
+func (r *reader) textsOf(number int32) *declTexts {
+	if len(r.texts) < len(r.decls) {
+		r.texts = append(r.texts, make([]declTexts, len(r.decls)-len(r.texts))...)
+	}
+	texts := &r.texts[number]
+	if texts.known {
+		return texts
+	}
+	texts.known = true
+	decl := &r.decls[number]
+	if decl.nameUnit != nil {
+		texts.name = r.borrow(decl.nameUnit.bytesAt(decl.name))
+	}
+	if decl.linkageUnit != nil {
+		texts.linkage = r.borrow(decl.linkageUnit.bytesAt(decl.linkage))
+	}
+	if decl.fileUnit != nil {
+		texts.file = r.filePath(decl.fileUnit, uint64(decl.file))
+	}
+	if texts.name == "" {
+		texts.name = texts.linkage
+	}
+	if texts.linkage == texts.name {
+		texts.linkage = ""
+	}
+	return texts
+}
+
+// borrow sees a section's bytes as a text, within the budget.
+func (r *reader) borrow(raw []byte) string {
+	if r.textBytes -= len(raw); r.textBytes < 0 {
+		r.note(&object.Error{Path: r.data.file.Path(), Reason: "names and paths", Err: object.ErrLimit})
+		return ""
+	}
+	return textOf(raw)
+}
+
+// text copies raw, cut at limit. Equal texts share their bytes.
+func (r *reader) text(raw []byte, limit int) string {
+	return r.intern(r.borrow(raw[:min(len(raw), limit)]))
+}
+
+// intern returns a copy of text that does not keep its section.
+func (r *reader) intern(text string) string {
+	if text == "" {
+		return ""
+	}
+	if shared, ok := r.interned[text]; ok {
+		return shared
+	}
+	if r.interned == nil {
+		r.interned = map[string]string{}
+	}
+	shared := string([]byte(text))
+	r.interned[shared] = shared
+	return shared
+}
+
 // Producers are the compilers that made the file, as their units say, in the
 // order met, at most limit of them.
 func (d *Data) Producers(limit int) []string {
-	d.grant(len(d.section(secInfo)) + len(d.section(secAbbrev)))
-	d.textBytes = freeTextBytes
+	r := &d.reader
+	r.begin(1)
+	if err := d.main.list(); err != nil {
+		r.note(err)
+	}
 	var producers []string
-	for i := range d.units {
-		var r root
-		if d.readRoot(&d.units[i], nil, &r) != nil || len(producers) >= limit {
+	for _, u := range d.main.units {
+		if len(producers) >= limit {
+			break
+		}
+		root, err := r.rootOf(u)
+		if err != nil || root.producer == 0 {
 			continue
 		}
-		v, ok := r.entry.get(slotProducer)
-		if !ok {
-			continue
-		}
-		if text := d.text(d.stringValue(&d.units[i], &r, v), maxNameBytes); text != "" && !slices.Contains(producers, text) {
+		if text := r.text(u.bytesAt(root.producer), maxNameBytes); text != "" && !slices.Contains(producers, text) {
 			producers = append(producers, text)
 		}
 	}
 	return producers
 }
 
-// section returns the contents of a section, read on first use; empty where
-// it is missing or damaged.
-func (d *Data) section(id sectionID) []byte {
-	if !d.loaded[id] {
-		d.loaded[id] = true
-		data, err := d.file.Data(sectionNames[id])
-		if err != nil {
-			d.note(err)
-		}
-		d.bytes[id] = data
+// images are all files that debug information was read from.
+func (d *Data) images() []*image {
+	images := []*image{d.main}
+	if d.main.alt != nil {
+		images = append(images, d.main.alt)
 	}
-	return d.bytes[id]
-}
-
-func (d *Data) cursor(id sectionID) *cursor { return &cursor{data: d.section(id), big: d.big} }
-
-// errorAt makes an error about an offset in a section.
-func (d *Data) errorAt(id sectionID, offset uint64, kind error, format string, args ...any) error {
-	at := int64(min(offset, 1<<62))
-	section, ok := d.file.SectionNamed(sectionNames[id])
-	if ok && section.Flags&elf.SHF_COMPRESSED == 0 {
-		at += int64(min(section.FileOffset, 1<<61))
-	}
-	return d.file.NewError(at, kind, sectionNames[id]+"+0x%x: "+format, append([]any{offset}, args...)...)
+	return append(images, d.split.images...)
 }
 
 // note keeps the first problem of a call.
-func (d *Data) note(err error) {
-	if d.problem == nil {
-		d.problem = err
+func (r *reader) note(err error) {
+	if r.problem == nil {
+		r.problem = err
 	}
 }
-
-// grant sets the budget for work on that many bytes.
-func (d *Data) grant(bytes int) { d.steps = freeSteps + stepsPerByte*bytes }
 
 // spend takes n steps; false means that the budget is over.
-func (d *Data) spend(n int) bool {
-	d.steps -= n
-	return d.steps >= 0
+func (r *reader) spend(n int) bool {
+	r.steps -= n
+	return r.steps >= 0
 }
 
-// text copies raw, cut at limit. Equal texts share their bytes.
-func (d *Data) text(raw []byte, limit int) string {
-	raw = raw[:min(len(raw), limit)]
-	if shared, ok := d.interned[string(raw)]; ok {
-		return shared
+// lineNumber refuses what cannot be one.
+func lineNumber(line uint32) int {
+	if line > 1<<31-1 {
+		return 0
 	}
-	if d.textBytes -= len(raw); d.textBytes < 0 {
-		d.note(&object.Error{Path: d.file.Path(), Reason: "names and paths", Err: object.ErrLimit})
-		return ""
-	}
-	if len(d.interned) >= maxInternedTexts {
-		clear(d.interned)
-	}
-	text := string(raw)
-	d.interned[text] = text
-	return text
-}
-
-// remember counts bytes that are kept for later lookups.
-func (d *Data) remember(bytes int) { d.cached += bytes }
-
-// forget drops what was read of all units.
-func (d *Data) forget() {
-	for i := range d.units {
-		d.units[i].info = nil
-	}
-	clear(d.interned)
-	clear(d.tables)
-	d.cached = 0
+	return int(line)
 }

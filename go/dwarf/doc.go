@@ -24,22 +24,24 @@ const (
 	maxUnits         = 1 << 21
 	maxSpans         = 1 << 22
 	maxAbbrevAttrs   = 1 << 20
-	maxFunctions     = 1 << 22
-	maxSequences     = 1 << 22
 	maxLineFiles     = 1 << 20
 	maxInlineDepth   = 512
+	maxDepth         = 1 << 20
 	maxReferences    = 16
 	maxNameBytes     = 1 << 16
 	maxPathBytes     = 1 << 12
-	maxCandidates    = 16
-	maxBackward      = 64
-	maxCacheBytes    = 64 << 20
+	maxPaths         = 1 << 18
 	maxInternedTexts = 1 << 16
 
-	// A step is one attribute, range or file entry. What no section bytes pay
-	// for comes out of this.
-	freeSteps     = 1 << 20
+	// From so many addresses on, sections are read whole.
+	manyAddrs = 512
+
+	// A step is an attribute of an abbreviation, a range, a reference, or two bytes
+	// of a line program. What no section bytes pay for comes out of this.
+	freeSteps     = 1 << 24
 	stepsPerByte  = 8
+	stepsPerAddr  = 64
+	stepsPerFile  = 16
 	freeTextBytes = 16 << 20
 	textPerAddr   = 16 << 10
 )

@@ -1,208 +1,307 @@
 package dwarf
 
-import "github.com/ffikit/ffikit/go/object"
+import (
+	"bytes"
 
-// lineTable is a unit's line number program header (DWARF 5, 6.2.4) and the
-// places where the sequences of its program start.
+	"github.com/ffikit/ffikit/go/object"
+)
+
+// lineTable is a line number program's header (DWARF 5, 6.2.4).
 type lineTable struct {
-	version    uint16
+	image      *image
+	version    uint8
 	addrSize   uint8
+	offsetSize uint8
 	program    int // offsets in .debug_line
 	end        int
-	minInst    uint64
-	lineBase   int64
-	lineRange  uint64
-	opcodeBase uint8
 	operands   []byte // of standard opcode i+1
+	*opcodes
 
-	dirs      [][]byte
+	tables    int // where the directory table starts
+	filesRead bool
+	dirs      []uint64 // places of texts
 	files     []lineFile
-	sequences []sequence
-	listed    bool // sequences are known
 }
 
-// lineFile is one entry of the file table; the bytes are the section's.
+// opcodes is what the special opcodes stand for.
+type opcodes struct {
+	minInst    uint64
+	lineBase   int8
+	lineRange  uint8
+	base       uint8
+	addrStep   [256]uint32
+	lineStep   [256]int32
+	constAddPC uint64
+}
+
+// lineFile is one entry of the file table; name is a place of a text.
 type lineFile struct {
-	name []byte
+	name uint64
 	dir  uint64
 }
 
-// readLines reads the line table header of u, once.
-func (d *Data) readLines(u *unit, info *unitInfo) error {
-	if info.linesRead {
+// linesOf returns the line table of u, read once; nil where there is none.
+func (r *reader) linesOf(u *unit) *lineTable {
+	if u.skeleton != nil {
+		return r.linesOf(u.skeleton)
+	}
+	if u.linesSought {
+		return u.lines
+	}
+	u.linesSought = true
+	t, err := r.rootOf(u)
+	if err != nil || !t.hasStmtList {
 		return nil
 	}
-	info.linesRead = true
-	v, ok := info.root.entry.get(slotStmtList)
-	if !ok {
-		return nil
+	if table, ok := r.data.lineTables[lineKey{u.image, t.stmtList}]; ok {
+		u.lines = table
+		return table
 	}
-	d.grant(len(d.section(secLine)))
-	table, err := d.readLineHeader(u, info, v.bits)
-	if table != nil {
-		info.lines = table
-		d.remember(40 * (len(table.files) + len(table.dirs)))
+	table, err := r.readLineHeader(u, t.stmtList)
+	if err != nil {
+		r.note(err)
 	}
-	return err
+	u.lines = table
+	r.data.lineTables[lineKey{u.image, t.stmtList}] = table
+	return table
 }
 
-func (d *Data) readLineHeader(u *unit, info *unitInfo, offset uint64) (*lineTable, error) {
+// lineKey names a line table.
+type lineKey struct {
+	image  *image
+	offset uint64
+}
+
+func (r *reader) readLineHeader(u *unit, offset uint64) (*lineTable, error) {
+	const look = 512
+	im := u.image
+	size := im.size(secLine)
+	at := int(min(offset, uint64(size)))
 	bad := func(what string) error {
-		return d.errorAt(secLine, offset, object.ErrFormat, "line table: %s", what)
+		return im.errorAt(secLine, at, object.ErrFormat, "line table: %s", what)
 	}
-	c := d.cursor(secLine)
-	c.seek(offset)
-	length, dwarf64 := c.length()
-	if c.bad || length > uint64(len(c.data)-c.off) {
+	d, _ := im.need(secLine, at, at+look)
+	length, offsetSize, p, ok := initialLength(d, at, im.big)
+	if !ok || p > size || length > uint64(size-p) {
 		return nil, bad("it reaches past the end of the section")
 	}
-	t := &lineTable{end: c.off + int(length), addrSize: u.addrSize}
-	c.data = c.data[:t.end]
-	t.version = c.u16()
-	if t.version < 2 || t.version > 5 {
+	t := &lineTable{image: im, end: p + int(length), addrSize: u.addrSize, offsetSize: uint8(offsetSize)}
+	d, _ = im.need(secLine, at, t.end)
+	version := fixed16(d, p, im.big)
+	if version < 2 || version > 5 {
 		return nil, bad("unknown version")
 	}
-	if t.version >= 5 {
-		t.addrSize = c.u8()
-		c.u8() // segment selector size
+	t.version = uint8(version)
+	p += 2
+	if version >= 5 {
+		t.addrSize = d[p]
+		p += 2 // and the segment selector's size
 	}
-	headerLength := c.offset(dwarf64)
-	if c.bad || headerLength > uint64(t.end-c.off) {
+	headerLength, p := fixed(d, p, offsetSize, im.big)
+	if p > t.end || headerLength > uint64(t.end-p) {
 		return nil, bad("its header is longer than itself")
 	}
-	t.program = c.off + int(headerLength)
-	t.minInst = uint64(c.u8())
-	if t.version >= 4 {
-		c.u8() // maximum_operations_per_instruction: above 1 for VLIW only
+	t.program = p + int(headerLength)
+	minInst := uint64(d[p])
+	p++
+	if version >= 4 {
+		p++ // maximum_operations_per_instruction: above 1 for VLIW only
 	}
-	c.u8() // default_is_stmt
-	t.lineBase = int64(int8(c.u8()))
-	t.lineRange = uint64(c.u8())
-	t.opcodeBase = c.u8()
-	if c.bad || t.opcodeBase == 0 || t.lineRange == 0 && t.opcodeBase < 255 {
+	p++ // default_is_stmt
+	lineBase, lineRange, base := int8(d[p]), d[p+1], d[p+2]
+	p += 3
+	if p > t.end || base == 0 || lineRange == 0 && base < 255 {
 		return nil, bad("its parameters make no sense")
 	}
-	operandsAt := c.off
-	c.skip(uint64(t.opcodeBase - 1))
-	if c.bad {
+	if int(base)-1 > t.end-p {
 		return nil, bad("it is cut off")
 	}
-	t.operands = c.data[operandsAt:c.off]
-	if t.version >= 5 {
-		ok := d.readFileTables(u, info, t, c, dwarf64)
-		if !ok {
-			return t, bad("its file table cannot be read")
-		}
-		return t, nil
-	}
-	d.readOldFileTables(info, u, t, c)
+	t.operands = d[p : p+int(base)-1]
+	t.opcodes = r.opcodesOf(minInst, lineBase, lineRange, base)
+	t.tables = p + int(base) - 1
 	return t, nil
 }
 
+// opcodesOf makes the tables of special opcodes; units of one compiler share
+// theirs.
+func (r *reader) opcodesOf(minInst uint64, lineBase int8, lineRange, base uint8) *opcodes {
+	o := r.data.opcodes
+	if o != nil && o.minInst == minInst && o.lineBase == lineBase && o.lineRange == lineRange && o.base == base {
+		return o
+	}
+	o = &opcodes{minInst: minInst, lineBase: lineBase, lineRange: lineRange, base: base}
+	// A line range of 0 is let through only where there are no special opcodes.
+	divisor := max(int(lineRange), 1)
+	for op := int(base); op < 256; op++ {
+		step := op - int(base)
+		o.addrStep[op] = uint32(step/divisor) * uint32(minInst)
+		o.lineStep[op] = int32(lineBase) + int32(step%divisor)
+	}
+	o.constAddPC = uint64(255-int(base)) / uint64(divisor) * minInst
+	r.data.opcodes = o
+	return o
+}
+
+// readFiles reads the directory and file tables, once.
+func (r *reader) readFiles(u *unit, t *lineTable) {
+	if t.filesRead {
+		return
+	}
+	t.filesRead = true
+	ok := false
+	if t.version >= 5 {
+		ok = r.readFileTables(u, t)
+	} else {
+		ok = r.readOldFileTables(u, t)
+	}
+	if !ok {
+		r.note(t.image.errorAt(secLine, t.tables, object.ErrFormat, "line table: its file table cannot be read"))
+	}
+}
+
 // readOldFileTables reads the tables of versions 2 to 4, in which directory 0
-// is the compilation directory and files count from 1.
-func (d *Data) readOldFileTables(info *unitInfo, u *unit, t *lineTable, c *cursor) {
-	t.dirs = append(t.dirs, nil)
-	for len(t.dirs) < maxLineFiles {
-		dir := c.text()
-		if len(dir) == 0 {
+// is the compilation directory and files count from 1; file 0 stands for the
+// unit's own.
+func (r *reader) readOldFileTables(u *unit, t *lineTable) bool {
+	d, p := t.image.bytes[secLine], t.tables
+	text := func() (place uint64, ok bool) {
+		length := bytes.IndexByte(d[min(p, t.end):t.end], 0)
+		if length <= 0 {
+			p += length + 1
+			return 0, false
+		}
+		place = uint64(p) | inLine<<placeShift
+		p += length + 1
+		return place, true
+	}
+	t.dirs = append(t.dirs, 0)
+	for len(t.dirs) < maxLineFiles && r.spend(stepsPerFile) {
+		dir, ok := text()
+		if !ok {
 			break
 		}
 		t.dirs = append(t.dirs, dir)
 	}
-	name, _ := info.root.entry.get(slotName)
-	t.files = append(t.files, lineFile{name: d.stringValue(u, &info.root, name)})
-	for len(t.files) < maxLineFiles {
-		name := c.text()
-		if len(name) == 0 {
+	t.files = append(t.files, lineFile{name: u.root.name})
+	for len(t.files) < maxLineFiles && r.spend(stepsPerFile) {
+		name, ok := text()
+		if !ok {
 			break
 		}
-		t.files = append(t.files, lineFile{name: name, dir: c.uleb()})
-		c.uleb() // time
-		c.uleb() // length
+		var dir uint64
+		dir, p = uleb(d, min(p, t.end))
+		p = skipLEB(d, min(p, t.end)) // time
+		p = skipLEB(d, min(p, t.end)) // length
+		t.files = append(t.files, lineFile{name: name, dir: dir})
 	}
+	return p <= t.end
 }
 
 // readFileTables reads the tables of version 5, in which directory 0 is the
 // compilation directory and file 0 the primary source file.
-func (d *Data) readFileTables(u *unit, info *unitInfo, t *lineTable, c *cursor, dwarf64 bool) bool {
+func (r *reader) readFileTables(u *unit, t *lineTable) bool {
 	// The line table brings its own offset size; a unit stands for it here.
-	shape := *u
-	shape.dwarf64, shape.addrSize = dwarf64, t.addrSize
-	return d.readFileTable(&shape, info, c, func(f lineFile) { t.dirs = append(t.dirs, f.name) }) &&
-		d.readFileTable(&shape, info, c, func(f lineFile) { t.files = append(t.files, f) })
-}
-
-func (d *Data) readFileTable(u *unit, info *unitInfo, c *cursor, add func(lineFile)) bool {
-	type column struct{ content, form uint64 }
-	columns := make([]column, c.u8())
-	for i := range columns {
-		columns[i] = column{c.uleb(), c.uleb()}
-		// Every form here takes bytes, so that the count below is bounded by them.
-		if form := columns[i].form; u.formSize(form) == 0 || form == formIndirect || form > 0xffff {
-			return false
-		}
+	shape := &unit{
+		image: u.image, end: t.end, version: 5, addrSize: t.addrSize, offsetSize: t.offsetSize,
+		root: u.root, skeleton: u.skeleton,
 	}
-	count := c.uleb()
-	if count == 0 {
-		return !c.bad
-	}
-	if len(columns) == 0 || count > maxLineFiles {
+	p, ok := r.readFileTable(shape, t.tables, func(f lineFile) { t.dirs = append(t.dirs, f.name) })
+	if !ok {
 		return false
 	}
-	for ; count > 0 && !c.bad; count-- {
-		if !d.spend(len(columns)) {
-			return false
+	_, ok = r.readFileTable(shape, p, func(f lineFile) { t.files = append(t.files, f) })
+	return ok
+}
+
+func (r *reader) readFileTable(shape *unit, p int, add func(lineFile)) (next int, ok bool) {
+	d := shape.image.bytes[secLine]
+	columns := int(d[p])
+	p++
+	steps := make([]step, 0, columns+1)
+	for range columns {
+		var content, form uint64
+		content, p = uleb(d, min(p, shape.end))
+		form, p = uleb(d, min(p, shape.end))
+		s := formStep(form, shape, 0)
+		// Every form here takes bytes, so that the count below is bounded by them.
+		if s.kind == kindImplicit || s.kind == kindIndirect || s.kind == kindUnknown {
+			return p, false
 		}
-		var file lineFile
-		for _, column := range columns {
-			v := readForm(u, c, uint16(column.form), 0)
-			switch column.content {
-			case lnctPath:
-				if v.form == formString {
-					file.name = d.stringAt(secLine, v.bits)
-				} else {
-					file.name = d.stringValue(u, &info.root, v)
-				}
-			case lnctDirectoryIndex:
-				file.dir = v.bits
-			}
+		switch content {
+		case lnctPath:
+			s.slot = slotName
+		case lnctDirectoryIndex:
+			s.slot = slotCallFile
 		}
-		add(file)
+		steps = append(steps, s)
 	}
-	return !c.bad
+	steps = append(steps, step{kind: kindEnd})
+	if p > shape.end {
+		return p, false
+	}
+	count, p := uleb(d, p)
+	if count == 0 {
+		return p, p <= shape.end
+	}
+	if columns == 0 || count > maxLineFiles {
+		return p, false
+	}
+	var v values
+	for ; count > 0; count-- {
+		if p > shape.end || !r.spend(stepsPerFile+columns) {
+			return p, false
+		}
+		if p = shape.read(d, steps, p, &v); p > shape.end {
+			return p, false
+		}
+		name := v.number(slotName)
+		if name>>placeShift == inInfo { // an inline text, of this section
+			name = name&placeMask | inLine<<placeShift
+		}
+		add(lineFile{name: name, dir: v.number(slotCallFile)})
+	}
+	return p, true
 }
 
 // filePath returns the path of file number index of u, made absolute by the
 // compilation directory; empty where it is unknown.
-func (d *Data) filePath(u *unit, info *unitInfo, index uint64) string {
-	if path, ok := info.paths[index]; ok {
+func (r *reader) filePath(u *unit, index uint64) string {
+	t := r.linesOf(u)
+	if t == nil {
+		return ""
+	}
+	if u.skeleton != nil {
+		u = u.skeleton
+	}
+	r.readFiles(u, t)
+	if index >= uint64(len(t.files)) || t.version < 5 && index == 0 {
+		return ""
+	}
+	key := pathKey{u, uint32(index)}
+	if path, ok := r.data.paths[key]; ok {
 		return path
 	}
-	t := info.lines
-	if t == nil || index >= uint64(len(t.files)) || t.version < 5 && index == 0 {
-		return ""
-	}
 	file := t.files[index]
-	if len(file.name) == 0 {
+	path := u.bytesAt(file.name)
+	if len(path) == 0 {
 		return ""
 	}
-	path := file.name
 	if path[0] != '/' && file.dir < uint64(len(t.dirs)) {
-		path = joinPath(t.dirs[file.dir], path)
+		path = joinPath(u.bytesAt(t.dirs[file.dir]), path)
 	}
 	// Version 5's directory 0 is the compilation directory already.
 	if path[0] != '/' && (t.version < 5 || file.dir != 0) {
-		v, _ := info.root.entry.get(slotCompDir)
-		path = joinPath(d.stringValue(u, &info.root, v), path)
+		path = joinPath(u.bytesAt(u.root.compDir), path)
 	}
-	text := d.text(path, 3*maxPathBytes)
-	if info.paths == nil {
-		info.paths = map[uint64]string{}
-	}
-	info.paths[index] = text
-	d.remember(len(text) + 32)
+	text := r.text(path, 3*maxPathBytes)
+	r.data.paths[key] = text
 	return text
+}
+
+// pathKey names a file of a unit: its compilation directory is part of the path.
+type pathKey struct {
+	unit *unit
+	file uint32
 }
 
 // joinPath puts dir before path and changes neither: compilers' paths are

@@ -1,264 +1,303 @@
 package dwarf
 
 import (
-	"slices"
 	"sort"
 
 	"github.com/ffikit/ffikit/go/object"
 )
 
-// unit is one unit of .debug_info; off, entries and end are offsets there: of
-// the header, the root entry, and behind the last one.
+// unit is one unit of an image's .debug_info: off, entries and end are offsets
+// there, of the header, the root entry, and behind the last one.
 type unit struct {
+	image             *image
 	off, entries, end int
-	abbrevOff         uint64
-	version           uint16
+	abbrevOff         int
+	number            int32 // in the order of the file; of split units that of their skeleton
+	version           uint8
 	addrSize          uint8
-	dwarf64           bool
-	// info is what was read of a unit that was hit; nil before, and after the
-	// cache was cleared.
-	info *unitInfo
+	offsetSize        uint8
+	kind              uint8
+	dwoID             uint64
+
+	table *abbrevTable
+	// root is what the root entry says, once it was read.
+	root *root
+	// skeleton is the unit of the program that a split unit belongs to: it has
+	// the addresses and the line table.
+	skeleton *unit
+	// whole is the unit that has the entries: u itself, or its split unit, once it
+	// was sought.
+	whole *unit
+	lines *lineTable
+	// linesSought means that lines is all there is.
+	linesSought bool
 }
 
-// root is what the unit's root entry says.
+// root is what a unit's root entry says. Texts are places, see form.go.
 type root struct {
-	entry          entry
+	name, compDir  uint64
+	language       uint64
+	producer       uint64
+	stmtList       uint64
+	hasStmtList    bool
 	low            uint64
+	dwoName        uint64
 	strOffsetsBase uint64
 	addrBase       uint64
 	rnglistsBase   uint64
+	rangesBase     uint64
+	// ranges are the attributes that state the unit's own ranges.
+	ranges values
 }
 
-// unitInfo is the part of a unit that is read on the first hit.
-type unitInfo struct {
-	abbrevs *abbrevTable
-	root    root
-
-	functions     []functionRange
-	functionsRead bool
-	lines         *lineTable
-	linesRead     bool
-	paths         map[uint64]string
-}
-
-// span is a range of addresses that belongs to a unit. upTo is the greatest
-// end of this span and all before it, in the order of starts.
-type span struct {
-	start, end, upTo uint64
-	unit             uint32
-}
-
-// readUnits reads all unit headers and the address ranges of each unit.
-func (d *Data) readUnits() error {
-	info := d.section(secInfo)
-	d.grant(len(info) + len(d.section(secAbbrev)))
-	c := d.cursor(secInfo)
-	var firstErr error
-	keep := func(err error) {
-		if firstErr == nil {
-			firstErr = err
-		}
+// readUnit reads the header at off (DWARF 5, 7.5.1). next is the offset behind
+// the unit, not above off where the rest cannot be read. u is nil for a unit that
+// holds no code.
+func (im *image) readUnit(off int) (u *unit, next int, err error) {
+	const maxHeader = 48
+	d, size := im.need(secInfo, off, off+maxHeader)
+	if off < 0 || off >= size {
+		return nil, off, im.errorAt(secInfo, off, object.ErrFormat, "no unit here")
 	}
-	for c.more() {
-		start := c.off
-		u, next, err := d.readUnitHeader(c)
-		if err != nil {
-			keep(err)
-		}
-		if next <= start {
-			break
-		}
-		c.seek(uint64(next))
-		if u == nil {
-			continue
-		}
-		if len(d.units) >= maxUnits || len(d.spans) >= maxSpans {
-			keep(d.errorAt(secInfo, uint64(start), object.ErrLimit, "units"))
-			break
-		}
-		d.units = append(d.units, *u)
-		if err := d.readSpans(len(d.units) - 1); err != nil {
-			keep(err)
-			if d.steps < 0 {
-				break
-			}
-		}
+	length, offsetSize, p, ok := initialLength(d, off, im.big)
+	if !ok || p > size || length > uint64(size-p) {
+		return nil, off, im.errorAt(secInfo, off, object.ErrFormat, "a unit of %d bytes reaches past the end", length)
 	}
-	slices.SortFunc(d.spans, func(a, b span) int {
-		if a.start != b.start {
-			if a.start < b.start {
-				return -1
-			}
-			return 1
-		}
-		return int(a.unit) - int(b.unit)
-	})
-	upTo := uint64(0)
-	for i := range d.spans {
-		upTo = max(upTo, d.spans[i].end)
-		d.spans[i].upTo = upTo
+	next = p + int(length)
+	u = &unit{image: im, off: off, end: next, offsetSize: uint8(offsetSize), kind: unitCompile}
+	version := fixed16(d, p, im.big)
+	if version < 2 || version > 5 {
+		return nil, next, im.errorAt(secInfo, off, object.ErrFormat, "DWARF version %d", version)
 	}
-	return firstErr
-}
-
-// readUnitHeader reads the header at c (DWARF 5, 7.5.1). next is the offset
-// behind the unit, not above start where the rest cannot be read. u is nil for
-// a unit that holds no code.
-func (d *Data) readUnitHeader(c *cursor) (u *unit, next int, err error) {
-	start := c.off
-	length, dwarf64 := c.length()
-	if c.bad || length > uint64(len(c.data)-c.off) {
-		return nil, start, d.errorAt(secInfo, uint64(start), object.ErrFormat, "a unit of %d bytes reaches past the end", length)
-	}
-	next = c.off + int(length)
-	u = &unit{off: start, end: next, dwarf64: dwarf64, version: c.u16()}
-	if u.version < 2 || u.version > 5 {
-		return nil, next, d.errorAt(secInfo, uint64(start), object.ErrFormat, "DWARF version %d", u.version)
-	}
-	kind := uint8(unitCompile)
-	if u.version >= 5 {
-		kind = c.u8()
-		u.addrSize = c.u8()
-		u.abbrevOff = c.offset(dwarf64)
+	u.version = uint8(version)
+	p += 2
+	var abbrevOff uint64
+	if version >= 5 {
+		u.kind, u.addrSize = d[p], d[p+1]
+		abbrevOff, p = fixed(d, p+2, offsetSize, im.big)
 	} else {
-		u.abbrevOff = c.offset(dwarf64)
-		u.addrSize = c.u8()
+		abbrevOff, p = fixed(d, p, offsetSize, im.big)
+		u.addrSize = d[p]
+		p++
 	}
-	switch kind {
+	switch u.kind {
 	case unitCompile, unitPartial:
 	case unitSkeleton, unitSplitCompile:
-		c.skip(8)
+		u.dwoID = fixed64(d, p, im.big)
+		p += 8
 	case unitType, unitSplitType:
 		return nil, next, nil
 	default:
-		return nil, next, d.errorAt(secInfo, uint64(start), object.ErrFormat, "unit type %d", kind)
+		return nil, next, im.errorAt(secInfo, off, object.ErrFormat, "unit type %d", u.kind)
 	}
-	u.entries = c.off
-	if c.bad || u.entries > next || u.addrSize != 4 && u.addrSize != 8 {
-		return nil, next, d.errorAt(secInfo, uint64(start), object.ErrFormat, "unit header")
+	u.entries = p
+	if p > next || u.addrSize != 4 && u.addrSize != 8 {
+		return nil, next, im.errorAt(secInfo, off, object.ErrFormat, "unit header")
 	}
+	if abbrevOff >= uint64(im.size(secAbbrev)) {
+		return nil, next, im.errorAt(secInfo, off, object.ErrFormat, "abbreviations at 0x%x, past their end", abbrevOff)
+	}
+	u.abbrevOff = int(abbrevOff)
 	return u, next, nil
 }
 
-// readSpans appends the address ranges that the root entry of unit i states.
-func (d *Data) readSpans(i int) error {
-	u := &d.units[i]
-	var r root
-	if err := d.readRoot(u, nil, &r); err != nil {
-		return err
+// list reads the headers of all units, once. What can be read is listed, also
+// where there is an error.
+func (im *image) list() error {
+	if im.listed {
+		return im.listing
 	}
-	d.eachRange(u, &r, &r.entry, func(start, end uint64) bool {
-		d.spans = append(d.spans, span{start: start, end: end, unit: uint32(i)})
-		return len(d.spans) < maxSpans
-	})
-	return nil
-}
-
-// readRoot reads the root entry of u with the abbreviations in table, or, with
-// table nil, with just the one that it needs.
-func (d *Data) readRoot(u *unit, table *abbrevTable, r *root) error {
-	c := d.unitCursor(u, uint64(u.entries))
-	code := c.uleb()
-	if code == 0 {
-		return nil // an empty unit
-	}
-	if table == nil {
-		var err error
-		if table, err = d.abbrevs(u, code); err != nil {
-			return err
+	im.listed = true
+	keep := func(err error) {
+		if im.listing == nil {
+			im.listing = err
 		}
 	}
-	a := table.get(code)
-	if a == nil || !d.readEntry(u, c, u.entries, a, &r.entry) {
-		return d.errorAt(secInfo, uint64(u.entries), object.ErrFormat, "the unit's first entry")
-	}
-	// DWARF 5, 7.26 to 7.28: the bases point behind the sections' headers.
-	r.strOffsetsBase, r.addrBase, r.rnglistsBase = 8, 8, 12
-	if u.version < 5 {
-		r.strOffsetsBase, r.addrBase, r.rnglistsBase = 0, 0, 0
-	}
-	for _, base := range []struct {
-		slot slot
-		to   *uint64
-	}{{slotStrOffsetsBase, &r.strOffsetsBase}, {slotAddrBase, &r.addrBase}, {slotRnglistsBase, &r.rnglistsBase}} {
-		if v, ok := r.entry.get(base.slot); ok {
-			*base.to = v.bits
-		}
-	}
-	if v, ok := r.entry.get(slotLowPC); ok {
-		r.low, _ = d.address(u, r, v)
-	}
-	return nil
-}
-
-// tableKey is what an abbreviation table depends on: sizes of forms differ by
-// the unit's shape.
-type tableKey struct {
-	off      uint64
-	version  uint16
-	addrSize uint8
-	dwarf64  bool
-}
-
-// load reads the abbreviations and the root entry of u, once.
-func (d *Data) load(u *unit) (*unitInfo, error) {
-	if u.info != nil {
-		return u.info, nil
-	}
-	if d.cached > maxCacheBytes {
-		d.forget()
-	}
-	key := tableKey{u.abbrevOff, u.version, u.addrSize, u.dwarf64}
-	table := d.tables[key]
-	if table == nil {
-		var err error
-		if table, err = d.abbrevs(u, 0); table == nil {
-			return nil, err
-		}
+	for off, size := 0, im.size(secInfo); off < size; {
+		u, next, err := im.readUnit(off)
 		if err != nil {
-			d.note(err) // what was read before the damage may do
+			keep(err)
 		}
-		d.tables[key] = table
-		d.remember(24 * table.attrs)
+		if next <= off {
+			break
+		}
+		if u != nil {
+			if known := im.byOffset[off]; known != nil {
+				u = known
+			}
+			if len(im.units) >= maxUnits {
+				keep(im.errorAt(secInfo, off, object.ErrLimit, "units"))
+				break
+			}
+			u.number = int32(len(im.units))
+			im.units = append(im.units, u)
+		}
+		off = next
 	}
-	info := &unitInfo{abbrevs: table}
-	if err := d.readRoot(u, table, &info.root); err != nil {
-		return nil, err
+	return im.listing
+}
+
+// unitStarting returns the unit whose header is at off; nil where none can be
+// read there.
+func (im *image) unitStarting(off int) *unit {
+	if im.listed {
+		i := sort.Search(len(im.units), func(i int) bool { return im.units[i].off >= off })
+		if i < len(im.units) && im.units[i].off == off {
+			return im.units[i]
+		}
+		return nil
 	}
-	d.remember(1 << 10)
-	u.info = info
-	return info, nil
+	if u, ok := im.byOffset[off]; ok {
+		return u
+	}
+	u, _, err := im.readUnit(off)
+	if err != nil {
+		im.fail(err)
+	}
+	im.byOffset[off] = u
+	return u
 }
 
 // unitAt returns the unit that holds offset off of .debug_info.
-func (d *Data) unitAt(off uint64) *unit {
-	i := sort.Search(len(d.units), func(i int) bool { return uint64(d.units[i].end) > off })
-	if i == len(d.units) || off < uint64(d.units[i].entries) {
+func (im *image) unitAt(off uint64) *unit {
+	if err := im.list(); err != nil {
+		im.fail(err)
+	}
+	i := sort.Search(len(im.units), func(i int) bool { return uint64(im.units[i].end) > off })
+	if i == len(im.units) || off < uint64(im.units[i].entries) {
 		return nil
 	}
-	return &d.units[i]
+	return im.units[i]
 }
 
-// unitCursor reads .debug_info from off to the end of u.
-func (d *Data) unitCursor(u *unit, off uint64) *cursor {
-	c := d.cursor(secInfo)
-	c.data = c.data[:u.end]
-	c.seek(off)
-	return c
-}
-
-// unitsOf returns the units whose ranges hold addr, the best guess first: the
-// one that starts nearest below.
-func (d *Data) unitsOf(addr uint64) []uint32 {
-	next := sort.Search(len(d.spans), func(i int) bool { return d.spans[i].start > addr })
-	var units []uint32
-	for i := next - 1; i >= 0 && len(units) < maxCandidates && d.spans[i].upTo > addr; i-- {
-		if d.spans[i].end > addr && !slices.Contains(units, d.spans[i].unit) {
-			units = append(units, d.spans[i].unit)
-		}
-		if next-i > 16*maxBackward {
-			break
+// rootOf returns what the root entry of u says, read once.
+func (r *reader) rootOf(u *unit) (*root, error) {
+	if u.root != nil {
+		return u.root, nil
+	}
+	const look = 512
+	im := u.image
+	d, _ := im.need(secInfo, u.entries, min(u.entries+look, u.end))
+	u.root = &root{}
+	code, p := uleb(d, u.entries)
+	if code == 0 {
+		return u.root, nil // an empty unit
+	}
+	table := u.table
+	if table == nil {
+		table = im.tables[tableKey{u.abbrevOff, u.version, u.addrSize, u.offsetSize}]
+	}
+	if table == nil {
+		var err error
+		if table, err = r.compile(u, code); err != nil && table.get(code) == nil {
+			return u.root, err
 		}
 	}
-	return units
+	a := table.get(code)
+	if a == nil || a.class != classRoot || p > u.end {
+		return u.root, im.errorAt(secInfo, u.entries, object.ErrFormat, "the unit's first entry")
+	}
+	// The bases point behind the sections' headers (DWARF 5, 7.26 to 7.28). They
+	// may stand behind what needs them, so the entry is read twice.
+	wide := uint64(u.offsetSize / 8)
+	if u.version >= 5 {
+		u.root.strOffsetsBase, u.root.addrBase, u.root.rnglistsBase = 8+8*wide, 8+8*wide, 12+8*wide
+	}
+	if u.skeleton != nil {
+		u.inherit()
+	}
+	var v values
+	if u.read(d, a.keep, p, &v) > p+look-16 {
+		im.need(secInfo, u.entries, u.end)
+	}
+	if u.read(d, a.keep, p, &v) == damaged {
+		return u.root, im.errorAt(secInfo, u.entries, object.ErrFormat, "the unit's first entry")
+	}
+	if u.root.takeBases(&v) {
+		u.read(d, a.keep, p, &v)
+	}
+	u.root.take(&v)
+	if id, ok := v.get(slotDwoID); ok && u.version < 5 {
+		u.dwoID = id
+	}
+	return u.root, nil
+}
+
+func (t *root) takeBases(v *values) bool {
+	found := false
+	for _, base := range []struct {
+		slot slot
+		to   *uint64
+	}{{slotStrOffsetsBase, &t.strOffsetsBase}, {slotAddrBase, &t.addrBase}, {slotRnglistsBase, &t.rnglistsBase}, {slotRangesBase, &t.rangesBase}} {
+		if at, ok := v.get(base.slot); ok {
+			*base.to, found = at, true
+		}
+	}
+	return found
+}
+
+func (t *root) take(v *values) {
+	t.name, t.compDir = v.number(slotName), v.number(slotCompDir)
+	t.language, t.producer = v.number(slotLanguage), v.number(slotProducer)
+	t.stmtList, t.hasStmtList = v.get(slotStmtList)
+	t.low, t.dwoName = v.number(slotLowPC), v.number(slotDwoName)
+	t.ranges = *v
+}
+
+// indexedString turns an index into .debug_str_offsets into a place in
+// .debug_str; 0 where there is none.
+func (u *unit) indexedString(index uint64) uint64 {
+	if u.root == nil {
+		return 0
+	}
+	im, width := u.image, int(u.offsetSize)
+	size := uint64(im.size(secStrOffsets))
+	if index > size || u.root.strOffsetsBase > size || u.root.strOffsetsBase+(index+1)*uint64(width) > size {
+		return 0
+	}
+	at := int(u.root.strOffsetsBase) + int(index)*width
+	d, _ := im.need(secStrOffsets, at, at+width)
+	x, _ := fixed(d, at, width, im.big)
+	return x&placeMask | inStr<<placeShift
+}
+
+// indexedAddr turns an index into .debug_addr into an address; 0 where there is
+// none, which is no place for code.
+func (u *unit) indexedAddr(index uint64) uint64 {
+	of := u
+	if u.skeleton != nil {
+		of = u.skeleton
+	}
+	if of.root == nil {
+		return 0
+	}
+	im, width := of.image, int(of.addrSize)
+	size := uint64(im.size(secAddr))
+	if index > size || of.root.addrBase > size || of.root.addrBase+(index+1)*uint64(width) > size {
+		return 0
+	}
+	at := int(of.root.addrBase) + int(index)*width
+	d, _ := im.need(secAddr, at, at+width)
+	x, _ := fixed(d, at, width, im.big)
+	return x
+}
+
+// bytesAt returns the bytes that a kept text's place names.
+func (u *unit) bytesAt(place uint64) []byte {
+	offset := place & placeMask
+	switch place >> placeShift {
+	case inInfo:
+		return u.image.text(secInfo, offset)
+	case inStr:
+		return u.image.text(secStr, offset)
+	case inLineStr:
+		return u.image.text(secLineStr, offset)
+	case inLine:
+		return u.image.text(secLine, offset)
+	case inAltStr:
+		if u.image.alt != nil {
+			return u.image.alt.text(secStr, offset)
+		}
+	}
+	return nil
 }

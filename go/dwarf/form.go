@@ -1,0 +1,313 @@
+package dwarf
+
+import "bytes"
+
+// stepKind is how one attribute is passed over or read.
+type stepKind uint8
+
+const (
+	kindEnd  stepKind = iota
+	kindNone          // nothing: only the distance before it
+	kindFixed
+	kindULEB
+	kindSLEB
+	kindText     // NUL-terminated, in place
+	kindBlock    // a length of size bytes, 0: LEB128, and as many bytes
+	kindAddr     // an address of size bytes
+	kindStrp     // an offset into .debug_str
+	kindLineStrp // an offset into .debug_line_str
+	kindStrIndex // an index into .debug_str_offsets
+	kindAddrIndex
+	kindRef // an offset from the start of the unit
+	kindRefAddr
+	kindRefAlt // an offset into the supplementary file's .debug_info
+	kindStrAlt // an offset into its .debug_str
+	kindImplicit
+	kindListIndex // DW_FORM_rnglistx
+	kindIndirect
+	kindUnknown
+)
+
+// step is one step of an abbreviation's program: go on by distance bytes, then
+// pass over an attribute, or read it into slot.
+type step struct {
+	distance uint16
+	kind     stepKind
+	slot     slot
+	// size is the attribute's size in bytes, -1 where it varies; width that of
+	// the number that it starts with, 0 for LEB128.
+	size  int8
+	width uint8
+	// value is that of DW_FORM_implicit_const.
+	value int32
+}
+
+// formStep is the step for a form (DWARF 5, 7.5.6), without distance and slot.
+func formStep(form uint64, u *unit, implicit int64) step {
+	sized := func(kind stepKind, size uint8) step {
+		return step{kind: kind, size: int8(size), width: size, slot: slotNone}
+	}
+	varies := func(kind stepKind, width uint8) step {
+		return step{kind: kind, size: -1, width: width, slot: slotNone}
+	}
+	switch form {
+	case formAddr:
+		return sized(kindAddr, u.addrSize)
+	case formData1, formFlag:
+		return sized(kindFixed, 1)
+	case formData2:
+		return sized(kindFixed, 2)
+	case formData4:
+		return sized(kindFixed, 4)
+	case formData8, formRefSig8:
+		return sized(kindFixed, 8)
+	case formData16:
+		s := sized(kindFixed, 8)
+		s.size = 16
+		return s
+	case formSecOffset:
+		return sized(kindFixed, u.offsetSize)
+	case formUdata, formLoclistx:
+		return varies(kindULEB, 0)
+	case formSdata:
+		return varies(kindSLEB, 0)
+	case formString:
+		return varies(kindText, 0)
+	case formStrp:
+		return sized(kindStrp, u.offsetSize)
+	case formLineStrp:
+		return sized(kindLineStrp, u.offsetSize)
+	case formStrx, formGNUStrIndex:
+		return varies(kindStrIndex, 0)
+	case formStrx1, formStrx2, formStrx3, formStrx4:
+		return sized(kindStrIndex, uint8(form-formStrx1+1))
+	case formAddrx, formGNUAddrIndex:
+		return varies(kindAddrIndex, 0)
+	case formAddrx1, formAddrx2, formAddrx3, formAddrx4:
+		return sized(kindAddrIndex, uint8(form-formAddrx1+1))
+	case formRef1:
+		return sized(kindRef, 1)
+	case formRef2:
+		return sized(kindRef, 2)
+	case formRef4:
+		return sized(kindRef, 4)
+	case formRef8:
+		return sized(kindRef, 8)
+	case formRefUdata:
+		return varies(kindRef, 0)
+	case formRefAddr:
+		if u.version <= 2 {
+			return sized(kindRefAddr, u.addrSize)
+		}
+		return sized(kindRefAddr, u.offsetSize)
+	case formRefSup4:
+		return sized(kindRefAlt, 4)
+	case formRefSup8:
+		return sized(kindRefAlt, 8)
+	case formGNURefAlt:
+		return sized(kindRefAlt, u.offsetSize)
+	case formStrpSup, formGNUStrpAlt:
+		return sized(kindStrAlt, u.offsetSize)
+	case formFlagPresent:
+		return step{kind: kindImplicit, value: 1, slot: slotNone}
+	case formImplicitConst:
+		return step{kind: kindImplicit, value: int32(max(min(implicit, 1<<31-1), 0)), slot: slotNone}
+	case formRnglistx:
+		return varies(kindListIndex, 0)
+	case formBlock1:
+		return varies(kindBlock, 1)
+	case formBlock2:
+		return varies(kindBlock, 2)
+	case formBlock4:
+		return varies(kindBlock, 4)
+	case formBlock, formExprloc:
+		return varies(kindBlock, 0)
+	case formIndirect:
+		return varies(kindIndirect, 0)
+	}
+	return varies(kindUnknown, 0)
+}
+
+// Where a kept text or reference leads is in its upper bits.
+const (
+	placeShift = 59
+	placeMask  = 1<<placeShift - 1
+
+	inInfo    = 1 // of the entry's own image
+	inStr     = 2
+	inLineStr = 3
+	inAltStr  = 4
+	inAltInfo = 5
+	isIndex   = 6 // of a range list
+	inLine    = 7
+)
+
+// values are the attributes of one entry that were kept; what has does not name
+// is left over from other entries.
+type values struct {
+	has uint32
+	at  [slotCount]uint64
+}
+
+func (v *values) get(s slot) (uint64, bool) { return v.at[s], v.has&(1<<s) != 0 }
+
+// number returns the value of s, 0 where it is absent.
+func (v *values) number(s slot) uint64 {
+	if v.has&(1<<s) == 0 {
+		return 0
+	}
+	return v.at[s]
+}
+
+// damaged is the place that a reader of attributes returns where they cannot be
+// read: it lies behind every unit's end.
+const damaged = 1 << 62
+
+// read executes steps at p, in d, which are the bytes of u's .debug_info. It
+// returns the place behind the entry, or damaged.
+func (u *unit) read(d []byte, steps []step, p int, v *values) int {
+	end, big := u.end, u.image.big
+	v.has = 0
+	for i := range steps {
+		s := &steps[i]
+		p += int(s.distance)
+		if p > end {
+			return damaged
+		}
+		var x uint64
+		switch s.kind {
+		case kindEnd:
+			return p
+		case kindNone:
+			continue
+		case kindFixed, kindAddr:
+			x, _ = fixed(d, p, int(s.width), big)
+			p += int(s.size)
+		case kindULEB:
+			x, p = uleb(d, p)
+		case kindRef:
+			x, p = fixed(d, p, int(s.width), big)
+			x += uint64(u.off)
+		case kindStrp:
+			x, p = fixed(d, p, int(s.width), big)
+			x = x&placeMask | inStr<<placeShift
+		case kindLineStrp:
+			x, p = fixed(d, p, int(s.width), big)
+			x = x&placeMask | inLineStr<<placeShift
+		case kindImplicit:
+			x = uint64(s.value)
+		case kindBlock:
+			x, p = fixed(d, p, int(s.width), big)
+			if p > end || x > uint64(end-p) {
+				return damaged
+			}
+			p += int(x)
+		case kindText:
+			length := bytes.IndexByte(d[p:end], 0)
+			if length < 0 {
+				return damaged
+			}
+			x = uint64(p) | inInfo<<placeShift
+			p += length + 1
+		default:
+			x, p = u.readRare(d, s, p)
+		}
+		if s.slot != slotNone {
+			v.at[s.slot] = x
+			v.has |= 1 << s.slot
+		}
+	}
+	return p
+}
+
+// readRare reads what is met seldom, or in split units only.
+func (u *unit) readRare(d []byte, s *step, p int) (uint64, int) {
+	big := u.image.big
+	var x uint64
+	switch s.kind {
+	case kindSLEB:
+		signed, next := sleb(d, p)
+		return uint64(signed), next
+	case kindStrIndex:
+		x, p = fixed(d, p, int(s.width), big)
+		return u.indexedString(x), p
+	case kindAddrIndex:
+		x, p = fixed(d, p, int(s.width), big)
+		return u.indexedAddr(x), p
+	case kindRefAddr:
+		return fixed(d, p, int(s.width), big)
+	case kindRefAlt:
+		x, p = fixed(d, p, int(s.width), big)
+		return x&placeMask | inAltInfo<<placeShift, p
+	case kindStrAlt:
+		x, p = fixed(d, p, int(s.width), big)
+		return x&placeMask | inAltStr<<placeShift, p
+	case kindListIndex:
+		x, p = uleb(d, p)
+		return x&placeMask | isIndex<<placeShift, p
+	case kindIndirect:
+		form, next := uleb(d, p)
+		if form == formIndirect || form == formImplicitConst || next > u.end {
+			return 0, damaged
+		}
+		var v values
+		inner := formStep(form, u, 0)
+		inner.slot = slotName
+		next = u.read(d, []step{inner, {kind: kindEnd}}, next, &v)
+		return v.at[slotName], next
+	}
+	return 0, damaged
+}
+
+// pass executes steps that keep nothing but a sibling; it is read with less to
+// do.
+func (u *unit) pass(d []byte, steps []step, p int) int {
+	end := u.end
+	for i := range steps {
+		s := &steps[i]
+		p += int(s.distance)
+		if p > end {
+			return damaged
+		}
+		switch s.kind {
+		case kindEnd:
+			return p
+		case kindULEB, kindSLEB, kindListIndex:
+			p = skipLEB(d, p)
+		case kindBlock:
+			var n uint64
+			if n = uint64(d[p]); s.width <= 1 && (s.width == 1 || n < 0x80) {
+				p++
+			} else {
+				n, p = fixed(d, p, int(s.width), u.image.big)
+			}
+			if p > end || n > uint64(end-p) {
+				return damaged
+			}
+			p += int(n)
+		case kindText:
+			length := bytes.IndexByte(d[p:end], 0)
+			if length < 0 {
+				return damaged
+			}
+			p += length + 1
+		case kindNone:
+		case kindStrIndex, kindAddrIndex, kindRef:
+			if s.width == 0 {
+				p = skipLEB(d, p)
+			} else {
+				p += int(s.width)
+			}
+		case kindFixed:
+			p += int(s.size)
+		case kindIndirect:
+			_, p = u.readRare(d, s, p)
+		default:
+			if s.size < 0 {
+				return damaged
+			}
+			p += int(s.size)
+		}
+	}
+	return p
+}

@@ -1,0 +1,172 @@
+package dwarf
+
+import (
+	"bytes"
+	"debug/elf"
+	"encoding/binary"
+	"unsafe"
+
+	"github.com/ffikit/ffikit/go/object"
+)
+
+type sectionID uint8
+
+const (
+	secInfo sectionID = iota
+	secAbbrev
+	secLine
+	secStr
+	secLineStr
+	secStrOffsets
+	secAddr
+	secRanges
+	secRnglists
+	secAranges
+	secIndex // of a package file: .debug_cu_index
+	sectionCount
+)
+
+var sectionNames = [sectionCount]string{
+	".debug_info", ".debug_abbrev", ".debug_line", ".debug_str", ".debug_line_str",
+	".debug_str_offsets", ".debug_addr", ".debug_ranges", ".debug_rnglists", ".debug_aranges", ".debug_cu_index",
+}
+
+// image is the debug sections of one file: of the program, of its split units,
+// or of a supplementary file. Buffers are those of object.View: slack bytes of
+// zero follow, so that a number may be read at any place up to the end.
+type image struct {
+	file *object.File
+	big  bool
+	// split images have sections that end in .dwo.
+	split bool
+	// alt is the supplementary file that dwz made, nil where there is none.
+	alt *image
+
+	opened [sectionCount]bool
+	whole  [sectionCount]bool
+	views  [sectionCount]*object.View
+	bytes  [sectionCount][]byte
+	sizes  [sectionCount]int
+
+	tables map[tableKey]*abbrevTable
+	// units are all units of the image, in their order, once listed.
+	units  []*unit
+	listed bool
+	// listing is what went wrong with that.
+	listing error
+	// byOffset are units that were met before all were listed.
+	byOffset map[int]*unit
+	// problem is the first section that cannot be read.
+	problem error
+}
+
+func newImage(file *object.File, split bool) *image {
+	return &image{
+		file: file, split: split, big: file.ByteOrder() == binary.ByteOrder(binary.BigEndian),
+		tables: map[tableKey]*abbrevTable{}, byOffset: map[int]*unit{},
+	}
+}
+
+// open finds a section; its bytes are not there before need was called.
+func (im *image) open(id sectionID) {
+	if im.opened[id] {
+		return
+	}
+	im.opened[id] = true
+	view, err := im.file.View(im.sectionName(id))
+	if err != nil {
+		im.fail(err)
+		im.bytes[id] = make([]byte, object.Slack)
+		return
+	}
+	im.views[id], im.bytes[id], im.sizes[id] = view, view.Buffer(), view.Len()
+}
+
+func (im *image) sectionName(id sectionID) string {
+	if im.split && id != secAddr && id != secRanges && id != secIndex {
+		return sectionNames[id] + ".dwo"
+	}
+	return sectionNames[id]
+}
+
+func (im *image) fail(err error) {
+	if im.problem == nil {
+		im.problem = err
+	}
+}
+
+// need makes [start, end) of a section readable, as far as there is so much; it
+// returns the whole section's buffer and its size.
+func (im *image) need(id sectionID, start, end int) ([]byte, int) {
+	if !im.whole[id] {
+		im.load(id, start, end)
+	}
+	return im.bytes[id], im.sizes[id]
+}
+
+func (im *image) load(id sectionID, start, end int) {
+	im.open(id)
+	if im.views[id] == nil {
+		im.whole[id] = true
+		return
+	}
+	if err := im.views[id].Load(start, min(end, im.sizes[id])); err != nil {
+		im.fail(err)
+	}
+}
+
+// all makes a whole section readable.
+func (im *image) all(id sectionID) ([]byte, int) {
+	if !im.whole[id] {
+		im.open(id)
+		if im.views[id] != nil {
+			if err := im.views[id].LoadAll(); err != nil {
+				im.fail(err)
+			}
+		}
+		im.whole[id] = true
+	}
+	return im.bytes[id], im.sizes[id]
+}
+
+// size is the length of a section.
+func (im *image) size(id sectionID) int {
+	im.open(id)
+	return im.sizes[id]
+}
+
+// text returns the NUL-terminated text at offset, cut at maxNameBytes. The bytes
+// are the section's.
+func (im *image) text(id sectionID, offset uint64) []byte {
+	const firstLook = 256
+	if offset >= uint64(im.size(id)) {
+		return nil
+	}
+	at := int(offset)
+	for look := firstLook; ; look *= 8 {
+		data, size := im.need(id, at, at+look)
+		part := data[at:min(at+look, size)]
+		if end := bytes.IndexByte(part, 0); end >= 0 {
+			return part[:end]
+		}
+		if at+look >= size || look >= maxNameBytes {
+			return part[:min(len(part), maxNameBytes)]
+		}
+	}
+}
+
+// textOf sees bytes of a section as a string: a section never changes once it is
+// loaded, and lives as long as what points into it.
+func textOf(raw []byte) string {
+	return unsafe.String(unsafe.SliceData(raw), len(raw))
+}
+
+// errorAt makes an error about an offset in a section.
+func (im *image) errorAt(id sectionID, offset int, kind error, format string, args ...any) error {
+	at, name := int64(offset), im.sectionName(id)
+	section, ok := im.file.SectionNamed(name)
+	if ok && section.Flags&elf.SHF_COMPRESSED == 0 {
+		at += int64(min(section.FileOffset, 1<<61))
+	}
+	return im.file.NewError(at, kind, name+"+0x%x: "+format, append([]any{offset}, args...)...)
+}

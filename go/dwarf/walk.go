@@ -1,0 +1,355 @@
+package dwarf
+
+import "github.com/ffikit/ffikit/go/object"
+
+// hit is what was found for one address: node counts from 1, 0 is none; so does
+// unit, the one whose line table has place.
+type hit struct {
+	node int32
+	unit int32
+	place
+}
+
+// node is a subprogram, or a call inlined into the node parent.
+type node struct {
+	decl   int32
+	parent int32 // counts from 1; 0 where nothing was inlined
+	unit   int32
+	// Where in its parent an inlined call is; the file is of unit's line table.
+	callFile, callLine, callColumn uint32
+}
+
+// scope is what holds for the children of an entry: the innermost node that they
+// belong to, and which addresses it may hold.
+type scope struct {
+	node   int32
+	lo, hi int32
+}
+
+// walk visits the entries of unit number, in their order, and makes nodes of the
+// functions and inlined calls that hold one of the addresses (or of all, for an
+// extraction). Within a unit a later node takes addresses from an earlier one:
+// children come after their parents.
+func (r *reader) walk(number int32) error {
+	skeleton := r.data.active[number]
+	u, err := r.entriesOf(skeleton)
+	if err != nil {
+		return err
+	}
+	table := u.table
+	d, _ := u.image.need(secInfo, u.off, u.end)
+	scopes := append(r.scopes[:0], scope{})
+	defer func() { r.scopes = scopes[:0] }()
+	var v values
+	first := true
+	for p := u.entries; p < u.end; first = false {
+		off := p
+		code := uint64(d[p])
+		if p++; code >= 0x80 {
+			code, p = uleb(d, p-1)
+		}
+		if code == 0 {
+			if scopes = scopes[:len(scopes)-1]; len(scopes) <= 1 {
+				return nil
+			}
+			continue
+		}
+		a := table.get(code)
+		if a == nil || !a.known {
+			return u.image.errorAt(secInfo, off, object.ErrFormat, "abbreviation %d is not defined", code)
+		}
+		inner := scopes[len(scopes)-1]
+		switch {
+		case a.class == classFunction && a.hasPC:
+			p = u.read(d, a.keep, p, &v)
+			inner = r.enterFunction(u, number, &v)
+		case a.class == classInlined && a.hasPC && inner.node != 0:
+			p = u.read(d, a.keep, p, &v)
+			if inner = r.enterInlined(u, number, &v, inner); inner.node != 0 || !a.children {
+				break
+			}
+			if next := forward(&v, p, u.end); next != 0 {
+				p = next
+				continue
+			}
+		case a.fixed >= 0:
+			p += int(a.fixed)
+		case a.sibling && a.class == classOpaque:
+			p = u.read(d, a.skip, p, &v)
+			if next := forward(&v, p, u.end); next != 0 {
+				p = next
+				continue
+			}
+		default:
+			p = u.pass(d, a.skip, p)
+		}
+		if p > u.end {
+			return u.image.errorAt(secInfo, off, object.ErrFormat, "an entry cannot be read")
+		}
+		if a.children {
+			if len(scopes) > maxDepth {
+				return u.image.errorAt(secInfo, off, object.ErrLimit, "entries nested too deep")
+			}
+			scopes = append(scopes, inner)
+		} else if first {
+			return nil
+		}
+		if r.steps < 0 {
+			return u.image.errorAt(secInfo, off, object.ErrLimit, "the unit asks for too much work")
+		}
+	}
+	return nil
+}
+
+// forward is the sibling's place, where it can be jumped to; else 0.
+func forward(v *values, p, end int) int {
+	next, ok := v.get(slotSibling)
+	if ok && next > uint64(p) && next <= uint64(end) {
+		return int(next)
+	}
+	return 0
+}
+
+// enterFunction makes a node of a subprogram that holds addresses.
+func (r *reader) enterFunction(u *unit, number int32, v *values) scope {
+	ranges := r.rangesOf(u, v)
+	if len(ranges) == 0 {
+		return scope{}
+	}
+	if r.extraction != nil {
+		r.extraction.function(r)
+		id := r.addNode(u, number, v, 0)
+		r.extraction.add(ranges, id)
+		return scope{node: id}
+	}
+	start, end := ranges[0].start, ranges[0].end
+	for _, each := range ranges[1:] {
+		start, end = min(start, each.start), max(end, each.end)
+	}
+	lo := lower(r.addrs, start)
+	if lo == len(r.addrs) || r.addrs[lo] >= end {
+		return scope{}
+	}
+	within := scope{lo: int32(lo), hi: int32(lo + lower(r.addrs[lo:], end))}
+	if !r.holds(ranges, within) {
+		return scope{}
+	}
+	within.node = r.addNode(u, number, v, 0)
+	r.paint(ranges, within, number)
+	return within
+}
+
+// enterInlined makes a node of an inlined call that holds addresses.
+func (r *reader) enterInlined(u *unit, number int32, v *values, outer scope) scope {
+	ranges := r.rangesOf(u, v)
+	if r.extraction != nil {
+		if len(ranges) == 0 {
+			return scope{}
+		}
+		id := r.addNode(u, number, v, outer.node)
+		r.extraction.add(ranges, id)
+		return scope{node: id}
+	}
+	if !r.holds(ranges, outer) {
+		return scope{}
+	}
+	outer.node = r.addNode(u, number, v, outer.node)
+	r.paint(ranges, outer, number)
+	return outer
+}
+
+// holds tells whether one of the addresses in within lies in ranges.
+func (r *reader) holds(ranges []addrRange, within scope) bool {
+	addrs := r.addrs[within.lo:within.hi]
+	for _, each := range ranges {
+		if each.start > addrs[len(addrs)-1] || each.end <= addrs[0] {
+			continue
+		}
+		if at := lower(addrs, each.start); at < len(addrs) && addrs[at] < each.end {
+			return true
+		}
+	}
+	return false
+}
+
+// paint gives the node to the addresses of within that lie in ranges, unless
+// another unit has them already.
+func (r *reader) paint(ranges []addrRange, within scope, number int32) {
+	addrs, hits := r.addrs[within.lo:within.hi], r.hits[within.lo:within.hi]
+	for _, each := range ranges {
+		at := 0
+		if addrs[0] < each.start {
+			at = lower(addrs, each.start)
+		}
+		for ; at < len(addrs) && addrs[at] < each.end; at++ {
+			if h := &hits[at]; h.node == 0 || r.nodes[h.node-1].unit == number {
+				h.node = within.node
+			}
+		}
+	}
+}
+
+// addNode makes a node of the entry that v was read from.
+func (r *reader) addNode(u *unit, number int32, v *values, parent int32) int32 {
+	n := node{decl: r.declare(u, v), parent: parent, unit: number}
+	if parent != 0 {
+		n.callFile = uint32(v.number(slotCallFile))
+		n.callLine = uint32(v.number(slotCallLine))
+		n.callColumn = uint32(v.number(slotCallColumn))
+	}
+	r.nodes = append(r.nodes, n)
+	return int32(len(r.nodes))
+}
+
+// entriesOf makes all that a walk over u needs: the entries are those of its
+// split unit where it is a skeleton.
+func (r *reader) entriesOf(u *unit) (*unit, error) {
+	if u.whole != nil {
+		return u.whole, nil
+	}
+	if _, err := r.rootOf(u); err != nil {
+		return nil, err
+	}
+	whole := u
+	if u.kind == unitSkeleton || u.root.dwoName != 0 {
+		split, err := r.data.splitUnit(r, u)
+		if err != nil {
+			r.note(err)
+		}
+		if split != nil {
+			whole = split
+		}
+	}
+	whole.image.need(secInfo, whole.off, whole.end)
+	if _, err := r.table(whole); err != nil {
+		return nil, err
+	}
+	u.whole = whole
+	return whole, nil
+}
+
+// declared resolves references to declarations once: an inlined function is
+// referred to by each of its calls. Each reference has one place that it can be
+// kept in.
+type declared struct {
+	target uint64
+	image  *image
+	decl   int32
+}
+
+const declaredPlaces = 1 << 13
+
+// decl is what a subprogram or inlined call says of its function, itself or by
+// the entries that it refers to. Texts are places in their unit's sections.
+type decl struct {
+	name, linkage         uint64
+	nameUnit, linkageUnit *unit
+	fileUnit              *unit
+	file, line            uint32
+	language              uint8
+}
+
+// declare returns the number of the declaration that the entry leads to, by
+// DW_AT_abstract_origin and DW_AT_specification.
+func (r *reader) declare(u *unit, v *values) int32 {
+	const own = 1<<slotName | 1<<slotLinkageName | 1<<slotDeclLine
+	next, ok := v.get(slotOrigin)
+	if !ok {
+		next, ok = v.get(slotSpecification)
+	}
+	if !ok || v.has&own != 0 {
+		return r.follow(u, v)
+	}
+	if r.declared == nil {
+		r.declared = make([]declared, declaredPlaces)
+	}
+	kept := &r.declared[(next*0x9e3779b97f4a7c15)>>(64-13)]
+	if kept.target == next && kept.image == u.image && kept.decl != 0 {
+		return kept.decl - 1
+	}
+	number := r.follow(u, v)
+	*kept = declared{next, u.image, number + 1}
+	return number
+}
+
+// follow reads entries from v on until name, linkage name, file and line are
+// known.
+func (r *reader) follow(u *unit, v *values) int32 {
+	var d decl
+	current := *v
+	for range maxReferences {
+		if x, ok := current.get(slotLinkageName); ok && d.linkageUnit == nil {
+			d.linkage, d.linkageUnit = x, u
+		}
+		if x, ok := current.get(slotName); ok && d.nameUnit == nil {
+			d.name, d.nameUnit = x, u
+		}
+		// The language is that of the code, not of where it was inlined.
+		if language := r.languageOf(u); language != 0 {
+			d.language = language
+		}
+		if x, ok := current.get(slotDeclFile); ok && d.fileUnit == nil {
+			d.file, d.fileUnit = uint32(min(x, 1<<32-1)), u
+		}
+		if x := current.number(slotDeclLine); d.line == 0 && x < 1<<31 {
+			d.line = uint32(x)
+		}
+		next, ok := current.get(slotOrigin)
+		if !ok {
+			next, ok = current.get(slotSpecification)
+		}
+		if !ok {
+			break
+		}
+		if u = r.entry(u, next, &current); u == nil {
+			break
+		}
+	}
+	r.decls = append(r.decls, d)
+	return int32(len(r.decls) - 1)
+}
+
+// entry reads the entry that a reference of u leads to, which may lie in any
+// unit; nil where there is none.
+func (r *reader) entry(u *unit, target uint64, v *values) *unit {
+	im := u.image
+	if target>>placeShift == inAltInfo {
+		target &= placeMask
+		if im = im.alt; im == nil {
+			return nil
+		}
+	}
+	if im != u.image || target < uint64(u.entries) || target >= uint64(u.end) {
+		if u = im.unitAt(target); u == nil {
+			r.note(im.errorAt(secInfo, int(min(target, 1<<62)), object.ErrFormat, "a reference to no unit"))
+			return nil
+		}
+		if _, err := r.rootOf(u); err != nil {
+			r.note(err)
+			return nil
+		}
+	}
+	table, err := r.table(u)
+	if err != nil {
+		r.note(err)
+		return nil
+	}
+	d, _ := im.need(secInfo, u.off, u.end)
+	code, p := uleb(d, int(target))
+	a := table.get(code)
+	if a == nil || !a.known || p > u.end || !r.spend(1+len(a.keep)) || u.read(d, a.keep, p, v) == damaged {
+		r.note(im.errorAt(secInfo, int(target), object.ErrFormat, "a reference to no entry"))
+		return nil
+	}
+	return u
+}
+
+func (r *reader) languageOf(u *unit) uint8 {
+	of := u
+	if of.root == nil || of.root.language == 0 {
+		if of = u.skeleton; of == nil || of.root == nil {
+			return 0
+		}
+	}
+	return languageCode(of.root.language)
+}

@@ -49,14 +49,27 @@ const (
 	costOfSkipping = 1 << 6
 	maxPlaces      = 16
 
-	// What a Resolve call may return: frames, and bytes of names and paths.
+	// What a call of Resolve or Each may return: frames, and bytes of names and
+	// paths.
 	freeFrames    = 1 << 16
 	framesPerAddr = 16
 	freeTextBytes = 16 << 20
 	textPerAddr   = 16 << 10
 
-	// What is kept of the file: pages of the table and of the inlined calls.
-	pageBytes      = 16 << 10
-	maxTablePages  = 1 << 10
+	// Addresses are answered in rounds of this many, so that what is kept of
+	// them is bounded. A call's place among inlined calls is remembered below
+	// maxKnownCalls.
+	addrsPerRound = 1 << 18
+	maxNodes      = 1 << 18
+	maxKnownCalls = 1 << 20
+
+	// What is kept of the file: pages of the table and of the inlined calls, or
+	// all of it, for more lookups than one in so many bytes.
+	pageBytes      = 1 << 14
+	slackBytes     = 64
+	maxTablePages  = 1 << 11
 	maxInlinePages = 1 << 8
+	maxWholeBytes  = 1 * (64 << 20)
+	bytesPerLookup = 64 << 10
+	minLookups     = 16
 )

@@ -2,50 +2,93 @@ package pclntab
 
 import (
 	"encoding/binary"
+	"errors"
 	"io"
 )
 
-// pages reads a segment through a cache of fixed size: each page has one place
-// that it can be kept in. Reading where nothing is gives zeros and false; the
-// first error of the contents is kept in problem.
+// pages reads a piece of a segment: page by page through a cache of fixed size,
+// in which each page has one place that it can be kept in, or all of it at once.
+// Reading where nothing is gives nil; the first error of the contents is kept in
+// problem.
 type pages struct {
 	contents io.ReaderAt
-	size     uint64
-	order    binary.ByteOrder
-	kept     []page
-	joined   []byte // for what lies across pages
-	problem  error
+	// start is where the piece starts in contents, size how long it is.
+	start, size uint64
+	order       binary.ByteOrder
+	kept        []page // a power of two
+	whole       []byte // all of it, with the slack; nil until wanted
+	noWhole     bool   // reading all of it failed
+	problem     error
 }
 
+// page holds pageBytes and slackBytes of what follows; behind the end of the
+// piece there are zeros. Whatever starts in a page and is no longer than the
+// slack can be read without a look at where the page ends.
 type page struct {
 	// number counts from 1; 0 is an empty place.
 	number uint64
 	data   []byte
 }
 
-func newPages(s *Segment, order binary.ByteOrder, limit uint64) *pages {
-	return &pages{
-		contents: s.Contents, size: s.SizeBytes, order: order,
-		kept: make([]page, min(s.SizeBytes/pageBytes+1, limit)),
+func newPages(contents io.ReaderAt, start, size uint64, order binary.ByteOrder, limit uint64) *pages {
+	count := uint64(1)
+	for count < limit && count < size/pageBytes+1 {
+		count *= 2
 	}
+	return &pages{contents: contents, start: start, size: size, order: order, kept: make([]page, count)}
 }
 
-// page returns the page that holds offset, which is below size; nil where it
-// cannot be read.
-func (p *pages) page(offset uint64) []byte {
+// clone reads the same bytes with a cache of its own.
+func (p *pages) clone() *pages {
+	twin := *p
+	twin.kept, twin.problem = make([]page, len(p.kept)), nil
+	return &twin
+}
+
+// expect prepares for count lookups: many are cheaper when all is read at once.
+func (p *pages) expect(count int) {
+	if p.whole != nil || p.noWhole || p.size > maxWholeBytes || uint64(count) < p.size/bytesPerLookup+minLookups {
+		return
+	}
+	data := make([]byte, p.size+slackBytes)
+	if n, _ := p.contents.ReadAt(data[:p.size], int64(p.start)); uint64(n) < p.size {
+		// Page by page, all but what is missing can be had.
+		p.noWhole = true
+		return
+	}
+	p.whole, p.kept = data, p.kept[:1]
+}
+
+// at returns the bytes at offset: to the end of their page and slackBytes more.
+// It is nil where nothing is or it cannot be read. They are good until the next
+// call.
+func (p *pages) at(offset uint64) []byte {
+	if offset >= p.size {
+		return nil
+	}
+	if p.whole != nil {
+		return p.whole[offset:]
+	}
 	number := offset/pageBytes + 1
-	place := &p.kept[number%uint64(len(p.kept))]
-	if place.number == number {
-		return place.data
+	if place := &p.kept[number&uint64(len(p.kept)-1)]; place.number == number {
+		return place.data[offset%pageBytes:]
 	}
-	start := offset / pageBytes * pageBytes
-	length := min(pageBytes, p.size-start)
-	if uint64(cap(place.data)) < length {
-		place.data = make([]byte, length)
+	if data := p.fill(number); data != nil {
+		return data[offset%pageBytes:]
 	}
-	place.number, place.data = 0, place.data[:length]
-	if n, err := p.contents.ReadAt(place.data, int64(start)); uint64(n) < length {
-		if err == nil {
+	return nil
+}
+
+func (p *pages) fill(number uint64) []byte {
+	place := &p.kept[number&uint64(len(p.kept)-1)]
+	if place.data == nil {
+		place.data = make([]byte, pageBytes+slackBytes)
+	}
+	place.number = 0
+	start := (number - 1) * pageBytes
+	length := min(pageBytes+slackBytes, p.size-start)
+	if n, err := p.contents.ReadAt(place.data[:length], int64(p.start+start)); uint64(n) < length {
+		if err == nil || errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
 		if p.problem == nil {
@@ -53,86 +96,24 @@ func (p *pages) page(offset uint64) []byte {
 		}
 		return nil
 	}
+	clear(place.data[length:])
 	place.number = number
 	return place.data
 }
 
-// from returns the bytes at offset up to the end of their page; empty where
-// there are none.
-func (p *pages) from(offset uint64) []byte {
-	if offset >= p.size {
-		return nil
+// span is how many bytes from offset on lie in one piece of memory, before the
+// slack.
+func (p *pages) span(offset uint64) uint64 {
+	if p.whole != nil {
+		return p.size - offset
 	}
-	data := p.page(offset)
-	if data == nil {
-		return nil
-	}
-	return data[offset%pageBytes:]
-}
-
-// bytes returns length bytes at offset, at most a page; nil where they are not
-// there. They are good until the next call.
-func (p *pages) bytes(offset, length uint64) []byte {
-	if offset >= p.size || length > p.size-offset {
-		return nil
-	}
-	data := p.from(offset)
-	if uint64(len(data)) >= length || data == nil {
-		return data[:min(length, uint64(len(data)))]
-	}
-	p.joined = append(p.joined[:0], data...)
-	rest := p.from(offset + uint64(len(data)))
-	if missing := length - uint64(len(data)); uint64(len(rest)) >= missing {
-		p.joined = append(p.joined, rest[:missing]...)
-		return p.joined
-	}
-	return nil
+	return min(pageBytes-offset%pageBytes, p.size-offset)
 }
 
 func (p *pages) u32(offset uint64) (uint32, bool) {
-	data := p.bytes(offset, 4)
-	if data == nil {
+	data := p.at(offset)
+	if len(data) < 4 || p.size-offset < 4 {
 		return 0, false
 	}
 	return p.order.Uint32(data), true
-}
-
-// cursor reads bytes one after another, up to end.
-type cursor struct {
-	pages       *pages
-	offset, end uint64
-	data        []byte
-}
-
-func (c *cursor) next() (byte, bool) {
-	if len(c.data) == 0 {
-		if c.offset >= c.end {
-			return 0, false
-		}
-		if c.data = c.pages.from(c.offset); len(c.data) == 0 {
-			return 0, false
-		}
-		c.data = c.data[:min(uint64(len(c.data)), c.end-c.offset)]
-		c.offset += uint64(len(c.data))
-	}
-	b := c.data[0]
-	c.data = c.data[1:]
-	return b, true
-}
-
-// uvarint reads a number of at most 32 bits in groups of 7, as encoding/binary
-// writes it.
-func (c *cursor) uvarint() (uint32, bool) {
-	var value uint64
-	for shift := 0; shift < 35; shift += 7 {
-		b, ok := c.next()
-		if !ok {
-			return 0, false
-		}
-		value |= uint64(b&0x7f) << shift
-		if b < 0x80 {
-			return uint32(value), value < 1<<32
-		}
-	}
-	return 0, false
 }

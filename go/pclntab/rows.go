@@ -9,33 +9,99 @@ type row struct {
 	value int32
 }
 
-// decode appends the rows of the table at offset in pctab, of a function of
-// span bytes. Offset 0 is no table. Each row advances, so a table has no more
-// rows than its function has bytes.
+// rowDecoder reads one table of pctab: pairs of a difference of values, in
+// zigzag, and how far the pc advances, up to a difference of 0.
+type rowDecoder struct {
+	rows         []row
+	value        int32
+	pc, span     uint64
+	quantum      uint64
+	ended, wrong bool
+}
+
+// decode reads the rows of the table at offset in pctab, of a function of span
+// bytes, into the room of rows. Offset 0 is no table. Each row advances, so a
+// table has no more rows than its function has bytes.
 func (t *Table) decode(offset, span uint32, rows []row) []row {
 	if offset == 0 {
-		return rows
+		return rows[:0]
 	}
 	if uint64(offset) >= t.pcs.size {
 		t.damaged(t.pcs.start, "a table of lines at 0x%x, outside of all of them", offset)
-		return rows
+		return rows[:0]
 	}
-	c := cursor{pages: t.pages, offset: t.pcs.start + uint64(offset), end: t.pcs.start + t.pcs.size}
-	value, pc := int32(-1), uint64(0)
-	for first := true; ; first = false {
-		delta, ok := c.uvarint()
-		if ok && delta == 0 && !first {
-			return rows
+	d := rowDecoder{rows: rows[:0], value: -1, span: uint64(span), quantum: uint64(t.minLC)}
+	for at := uint64(offset); !d.ended; {
+		var data []byte
+		if at < t.pcs.size {
+			data = t.pages.at(t.pcs.start + at)
 		}
-		advance, okAdvance := c.uvarint()
-		pc += uint64(advance) * uint64(t.minLC)
-		if !ok || !okAdvance || advance == 0 || pc > uint64(span) || len(rows) >= maxRows {
-			t.damaged(t.pcs.start+uint64(offset), "a table of lines of a function of %d bytes", span)
-			return rows
+		if data == nil {
+			d.wrong = true
+			break
+		}
+		room := min(t.pages.span(t.pcs.start+at), t.pcs.size-at)
+		used := d.read(data, int(room))
+		if at += uint64(used); d.wrong {
+			break
+		}
+		if at > t.pcs.size { // the last row reaches out of pctab
+			d.wrong, d.rows = true, d.rows[:max(1, len(d.rows))-1]
+			break
+		}
+	}
+	if d.wrong {
+		t.damaged(t.pcs.start+uint64(offset), "a table of lines of a function of %d bytes", span)
+	}
+	return d.rows
+}
+
+// read decodes the rows that start in the first room bytes of data, behind
+// which is slack for the longest one. It returns how many bytes they took.
+func (d *rowDecoder) read(data []byte, room int) int {
+	rows, value, pc, i := d.rows, d.value, d.pc, 0
+	for i < room {
+		delta := uint32(data[i])
+		i++
+		if delta == 0 && pc != 0 {
+			d.ended = true
+			break
+		}
+		advance, ok := uint32(data[i]), true
+		if delta >= 0x80 {
+			delta, i, ok = longNumber(data, i-1)
+			advance = uint32(data[i])
+		}
+		i++
+		if advance >= 0x80 && ok {
+			advance, i, ok = longNumber(data, i-1)
+		}
+		pc += uint64(advance) * d.quantum
+		if !ok || advance == 0 || pc > d.span || len(rows) >= maxRows {
+			d.wrong = true
+			break
 		}
 		value += int32(delta>>1) ^ -int32(delta&1)
 		rows = append(rows, row{uint32(pc), value})
 	}
+	d.rows, d.value, d.pc = rows, value, pc
+	return i
+}
+
+// longNumber reads a number of at most 32 bits in groups of 7, as
+// encoding/binary writes it, and tells where it ends. It looks at 5 bytes at
+// most.
+func longNumber(data []byte, at int) (value uint32, end int, ok bool) {
+	var bits uint64
+	for shift := 0; shift < 35; shift += 7 {
+		b := data[at]
+		at++
+		bits |= uint64(b&0x7f) << shift
+		if b < 0x80 {
+			return uint32(bits), at, bits < 1<<32
+		}
+	}
+	return 0, at, false
 }
 
 // valueAt returns the value at pc; false behind the last row.
@@ -45,4 +111,12 @@ func valueAt(rows []row, pc uint32) (int32, bool) {
 		return 0, false
 	}
 	return rows[at].value, true
+}
+
+// rowAt moves a cursor on to the row that holds at pc; len(rows) behind the last.
+func rowAt(rows []row, at int, pc uint32) int {
+	for at < len(rows) && rows[at].end <= pc {
+		at++
+	}
+	return at
 }

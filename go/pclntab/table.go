@@ -12,28 +12,29 @@ import (
 type Table struct {
 	image *Image
 	// pages hold the table, inline the trees of inlined calls (go:func.*), nil
-	// where those lie nowhere.
+	// where those lie nowhere. They may be the same.
 	pages, inline *pages
-	// segment and inlineSegment are where the two start.
-	segment, inlineSegment uint64
+	// segment is the address where pages start.
+	segment uint64
 
 	// count is the number of functions. Regions are offsets in pages.
-	count                     int
-	minLC                     uint32
-	names, units, files, pcs  region
-	table                     region
-	goFunc                    uint64 // offset in inline
-	sections                  []textSection
-	current                   function
-	lineRows, fileRows, calls []row
+	count                    int
+	minLC                    uint32
+	names, units, files, pcs region
+	table                    region
+	goFunc                   uint64 // offset in inline
+	sections                 []textSection
 
-	// texts are names and paths that were read, keptBytes how much they hold.
-	texts     map[uint64]string
-	keptBytes int
-	name      []byte
+	current function
+	chains  chains
+	texts   texts
+	name    []byte
 	// textBytes and frames are what is left of the budget, see doc.go.
 	textBytes, frames int
-	chain             []model.Frame
+	// keys, spare and places are of the addresses of one round of Each.
+	keys, spare []uint64
+	places      []place
+	chain       []model.Frame
 	// problem is the first thing that went wrong in the current call.
 	problem error
 }
@@ -66,26 +67,32 @@ func New(image *Image) (*Table, error) {
 // their segments.
 func newTable(image *Image, h *header, m []uint64) *Table {
 	segment := image.segmentAt(h.addr)
-	base := h.addr - uint64(segment.VirtAddr)
-	if m[moduleTableLen] > segment.SizeBytes-base-h.table {
+	start := h.addr - uint64(segment.VirtAddr)
+	if m[moduleTableLen] > segment.SizeBytes-start-h.table {
 		return nil
 	}
+	size := h.table + m[moduleTableLen]
 	t := &Table{
-		image: image, segment: uint64(segment.VirtAddr), pages: newPages(segment, image.Order, maxTablePages),
+		image: image, segment: h.addr, pages: newPages(segment.Contents, start, size, image.Order, maxTablePages),
 		count: int(h.functions), minLC: h.minLC,
-		names: region{base + h.names, h.units - h.names},
-		units: region{base + h.units, h.files - h.units},
-		files: region{base + h.files, h.pcs - h.files},
-		pcs:   region{base + h.pcs, h.table - h.pcs},
-		table: region{base + h.table, m[moduleTableLen]},
-		texts: map[uint64]string{},
+		names: region{h.names, h.units - h.names},
+		units: region{h.units, h.files - h.units},
+		files: region{h.files, h.pcs - h.files},
+		pcs:   region{h.pcs, h.table - h.pcs},
+		table: region{h.table, m[moduleTableLen]},
 	}
-	t.current.index = -1
+	t.forget()
 	if s := image.segmentAt(m[moduleGoFunc]); s != nil && s.Contents != nil {
-		t.inlineSegment, t.goFunc = uint64(s.VirtAddr), m[moduleGoFunc]-uint64(s.VirtAddr)
-		if t.inline = t.pages; s != segment {
-			t.inline = newPages(s, image.Order, maxInlinePages)
+		trees := m[moduleGoFunc]
+		end := uint64(s.VirtAddr) + s.SizeBytes
+		switch {
+		case trees >= h.addr && trees < h.addr+size: // since Go 1.26
+			t.inline, t.goFunc = t.pages, trees-h.addr
+			return t
+		case s == segment && trees < h.addr:
+			end = h.addr // one does not lie within the other
 		}
+		t.inline = newPages(s.Contents, trees-uint64(s.VirtAddr), end-trees, image.Order, maxInlinePages)
 	}
 	return t
 }
@@ -106,6 +113,7 @@ func (t *Table) Len() int { return t.count }
 // At returns function i, in the order of addresses.
 func (t *Table) At(i int) (Function, error) {
 	t.begin(1)
+	t.forgetMuch()
 	var f function
 	if !t.read(i, &f) {
 		return Function{}, t.finish()
@@ -116,12 +124,13 @@ func (t *Table) At(i int) (Function, error) {
 // Lookup returns the function that holds addr; ok is false where none does.
 func (t *Table) Lookup(addr model.VirtAddr) (f Function, ok bool, err error) {
 	t.begin(1)
+	t.forgetMuch()
 	offset, ok := t.offsetOf(uint64(addr))
 	if !ok {
 		return Function{}, false, nil
 	}
 	var found function
-	if !t.read(t.indexOf(offset), &found) {
+	if !t.read(t.indexOf(offset, 0), &found) {
 		return Function{}, false, t.finish()
 	}
 	return t.describe(&found), true, t.finish()
@@ -129,7 +138,7 @@ func (t *Table) Lookup(addr model.VirtAddr) (f Function, ok bool, err error) {
 
 func (t *Table) describe(f *function) Function {
 	return Function{
-		Name:  t.text(t.names, f.name),
+		Name:  t.text(t.textAt(t.names, f.name)),
 		Start: model.VirtAddr(t.addrOf(f.entry)), End: model.VirtAddr(t.endOf(f)), Line: max(0, int(f.startLine)),
 	}
 }
@@ -208,12 +217,24 @@ func (t *Table) entryOffset(i int) (uint32, bool) {
 	return t.pages.u32(t.table.start + 8*uint64(i))
 }
 
-// indexOf returns the function that holds offset, -1 where none does.
-func (t *Table) indexOf(offset uint32) int {
-	next := sort.Search(t.count+1, func(i int) bool {
+// indexOf returns the function that holds offset, -1 where none does. Functions
+// below from start below offset: the search goes on from there in growing steps.
+func (t *Table) indexOf(offset uint32, from int) int {
+	startsAbove := func(i int) bool {
 		start, ok := t.entryOffset(i)
 		return !ok || start > offset
-	})
+	}
+	end := t.count + 1
+	if from > 0 {
+		for step := 1; from+step < end; step *= 2 {
+			if startsAbove(from + step) {
+				end = from + step
+				break
+			}
+			from += step
+		}
+	}
+	next := from + sort.Search(end-from, func(i int) bool { return startsAbove(from + i) })
 	if next > t.count {
 		return -1
 	}
@@ -227,15 +248,19 @@ func (t *Table) read(i int, f *function) bool {
 		return false
 	}
 	at := t.table.start + 8*uint64(i)
-	entry, _ := t.pages.u32(at)
-	record, _ := t.pages.u32(at + 4)
-	end, ok := t.pages.u32(at + 8)
-	data := t.tableBytes(uint64(record), funcBytes)
-	if !ok || data == nil {
+	order := t.image.Order
+	// The header's check left room for the next one's start.
+	data := t.pages.at(at)
+	if data == nil {
 		t.damaged(at, "function %d lies outside of the table", i)
 		return false
 	}
-	u32 := func(offset int) uint32 { return t.image.Order.Uint32(data[offset:]) }
+	entry, record, end := order.Uint32(data), uint64(order.Uint32(data[4:])), order.Uint32(data[8:])
+	if data = t.tableBytes(record, funcBytes); data == nil {
+		t.damaged(at, "function %d lies outside of the table", i)
+		return false
+	}
+	u32 := func(offset int) uint32 { return order.Uint32(data[offset:]) }
 	*f = function{
 		index: i, entry: entry, end: end, name: u32(funcName), pcFile: u32(funcFile), pcLine: u32(funcLine),
 		unit: u32(funcUnit), startLine: int32(u32(funcStart)),
@@ -248,23 +273,24 @@ func (t *Table) read(i int, f *function) bool {
 	if pcData <= inlinePCData || pcData > maxPCData || funcData <= inlineFun {
 		return true
 	}
-	base := uint64(record) + funcBytes
-	f.pcCall, ok = t.tableWord(base + 4*inlinePCData)
+	base := record + funcBytes
+	calls, okCalls := t.tableWord(base + 4*inlinePCData)
 	tree, okTree := t.tableWord(base + 4*uint64(pcData) + 4*inlineFun)
-	if !ok || !okTree {
+	if !okCalls || !okTree {
 		t.damaged(at, "function %d lies outside of the table", i)
 		return true
 	}
-	f.callTree, f.hasCalls = tree, tree != absentFuncData && f.pcCall != 0
+	f.pcCall, f.callTree, f.hasCalls = calls, tree, tree != absentFuncData && calls != 0
 	return true
 }
 
-// tableBytes returns bytes of the part that holds the functions.
+// tableBytes returns what lies at offset in the part that holds the functions,
+// nil where it is shorter than length, which is no more than the slack.
 func (t *Table) tableBytes(offset, length uint64) []byte {
 	if offset > t.table.size || length > t.table.size-offset {
 		return nil
 	}
-	return t.pages.bytes(t.table.start+offset, length)
+	return t.pages.at(t.table.start + offset)
 }
 
 func (t *Table) tableWord(offset uint64) (uint32, bool) {

@@ -15,7 +15,7 @@ import (
 )
 
 var identities = []codemap.Identity{
-	{Device: 66306, Inode: math.MaxUint64, SizeBytes: 1 << 40, ModifiedNS: 1, ChangedNS: -1, BuildID: "0123456789abcdef"},
+	{Device: 66306, Inode: math.MaxUint64, SizeBytes: 1 << 40, ModifiedNS: 1, ChangedNS: -1, BuildID: "0123456789abcdef", Path: "/usr/bin/ü"},
 	{Device: 1},
 }
 

@@ -31,8 +31,9 @@ const (
 	maxFields     = 8
 	maxChain      = 512
 	bucketBits    = 7
-	maxIdentities = 8
+	maxIdentities = 3
 	maxBuildID    = 256
+	maxPath       = 700
 )
 
 // The tables of a file, in their order.
@@ -69,6 +70,8 @@ type Identity struct {
 	ModifiedNS, ChangedNS    int64
 	// BuildID is in lower-case hexadecimal, empty where there is none.
 	BuildID string
+	// Path is where the file lay, for people to read; a long one is cut off.
+	Path string
 }
 
 // area is a range of bytes of the file.
@@ -142,8 +145,10 @@ func (h *header) encode() ([]byte, error) {
 		for _, number := range []uint64{id.Device, id.Inode, id.SizeBytes, uint64(id.ModifiedNS), uint64(id.ChangedNS)} {
 			data = le.AppendUint64(data, number)
 		}
-		data = le.AppendUint16(data, uint16(len(id.BuildID)))
-		data = append(data, id.BuildID...)
+		for _, text := range []string{id.BuildID, id.Path[:min(len(id.Path), maxPath)]} {
+			data = le.AppendUint16(data, uint16(len(text)))
+			data = append(data, text...)
+		}
 	}
 	data = data[:headerBytes]
 	le.PutUint32(data[checksumAt:], crc32.Checksum(data, castagnoli))
@@ -216,18 +221,30 @@ func (h *header) decodeIdentities(data []byte) error {
 	le := binary.LittleEndian
 	count := int(data[0])
 	data = data[1:]
+	text := func() (text string, ok bool) {
+		if len(data) < 2 || int(le.Uint16(data)) > len(data)-2 {
+			return "", false
+		}
+		end := 2 + int(le.Uint16(data))
+		text, data = string(data[2:end]), data[end:]
+		return text, true
+	}
 	for range count {
-		const fixed = 5*8 + 2
-		if count > maxIdentities || len(data) < fixed || int(le.Uint16(data[40:])) > len(data)-fixed {
+		const numbers = 5 * 8
+		if count > maxIdentities || len(data) < numbers {
 			return damaged("%d files that it describes", count)
 		}
-		length := int(le.Uint16(data[40:]))
-		h.identities = append(h.identities, Identity{
+		id := Identity{
 			Device: le.Uint64(data), Inode: le.Uint64(data[8:]), SizeBytes: le.Uint64(data[16:]),
 			ModifiedNS: int64(le.Uint64(data[24:])), ChangedNS: int64(le.Uint64(data[32:])),
-			BuildID: string(data[fixed : fixed+length]),
-		})
-		data = data[fixed+length:]
+		}
+		data = data[numbers:]
+		var ok, alsoOK bool
+		id.BuildID, ok = text()
+		if id.Path, alsoOK = text(); !ok || !alsoOK {
+			return damaged("a build ID or path of a file that it describes")
+		}
+		h.identities = append(h.identities, id)
 	}
 	return nil
 }

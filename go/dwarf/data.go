@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/ffikit/ffikit/go/codemap"
 	"github.com/ffikit/ffikit/go/model"
 	"github.com/ffikit/ffikit/go/object"
 )
@@ -50,6 +51,7 @@ type reader struct {
 	texts    []declTexts
 	ranges   []addrRange
 	scopes   []scope
+	kept     []placeKept
 
 	// steps and textBytes are what is left of the budget, see doc.go.
 	steps, textBytes int
@@ -242,7 +244,7 @@ func (r *reader) frames(frames []model.Frame, h *hit) []model.Frame {
 		at.File = r.filePath(u, uint64(h.file))
 		at.Line, at.Column = lineNumber(h.line), int(h.column)
 		at.Discriminator = h.discriminator
-		at.Language = languages[r.languageOf(u)]
+		at.Language = codemap.ModelLanguage(r.languageOf(u))
 	}
 	if h.node == 0 {
 		if at.File == "" {
@@ -255,7 +257,7 @@ func (r *reader) frames(frames []model.Frame, h *hit) []model.Frame {
 		texts := r.textsOf(n.decl)
 		decl := &r.decls[n.decl]
 		at.Function, at.LinkageName = texts.name, texts.linkage
-		at.Language = languages[decl.language]
+		at.Language = codemap.ModelLanguage(decl.language)
 		// The distance from the declaration means something in one file only. Go's
 		// inlined functions name no file: a Go function lies in one.
 		at.FunctionLine = 0
@@ -372,7 +374,7 @@ func (d *Data) images() []*image {
 
 // note keeps the first problem of a call.
 func (r *reader) note(err error) {
-	if r.problem == nil {
+	if r.problem == nil && err != nil {
 		r.problem = err
 	}
 }

@@ -44,4 +44,6 @@ const (
 	stepsPerFile  = 16
 	freeTextBytes = 16 << 20
 	textPerAddr   = 16 << 10
+	// What the names and paths of an extraction may come to.
+	maxExtractedText = 1 << 30
 )

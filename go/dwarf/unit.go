@@ -160,8 +160,10 @@ func (im *image) unitStarting(off int) *unit {
 
 // unitAt returns the unit that holds offset off of .debug_info.
 func (im *image) unitAt(off uint64) *unit {
-	if err := im.list(); err != nil {
-		im.fail(err)
+	if !im.listed {
+		if err := im.list(); err != nil {
+			im.fail(err)
+		}
 	}
 	i := sort.Search(len(im.units), func(i int) bool { return uint64(im.units[i].end) > off })
 	if i == len(im.units) || off < uint64(im.units[i].entries) {

@@ -117,7 +117,7 @@ func (r *reader) enterFunction(u *unit, number int32, v *values) scope {
 		return scope{}
 	}
 	if r.extraction != nil {
-		r.extraction.function(r)
+		r.extraction.function()
 		id := r.addNode(u, number, v, 0)
 		r.extraction.add(ranges, id)
 		return scope{node: id}
@@ -351,5 +351,5 @@ func (r *reader) languageOf(u *unit) uint8 {
 			return 0
 		}
 	}
-	return languageCode(of.root.language)
+	return languageOf(of.root.language)
 }

@@ -1,0 +1,235 @@
+package dwarf
+
+import "github.com/ffikit/ffikit/go/codemap"
+
+// joiner makes one table of the extractions of all units.
+type joiner struct {
+	reader *reader
+	table  *codemap.Table
+	parts  []*extraction
+
+	// nodeBase and placeBase are added to a part's own numbers.
+	nodeBase, placeBase []uint32
+	names               map[textKey]uint32
+	files               map[string]uint32
+	functions           map[codemap.Function]uint32
+}
+
+// textKey names a text by where it is.
+type textKey struct {
+	image *image
+	place uint64
+}
+
+// join merges what the units say. Where two say something of one address, the
+// first in the file counts; of one unit's functions the last.
+func (r *reader) join(parts []*extraction) *codemap.Table {
+	j := &joiner{
+		reader: r, parts: parts, names: map[textKey]uint32{}, files: map[string]uint32{"": 0},
+		functions: map[codemap.Function]uint32{},
+		table: &codemap.Table{
+			Base: r.data.codeStart, Nodes: make([]codemap.Node, 1), Functions: make([]codemap.Function, 1),
+			Places: make([]codemap.Place, 1), Files: make([]string, 1), Names: make([]string, 1),
+		},
+	}
+	r.textBytes = maxExtractedText
+	for number := range parts {
+		j.take(int32(number))
+	}
+	functions, lines := j.functionRows(), j.lineRows()
+	j.merge(functions, lines)
+	return j.table
+}
+
+// take adds the places, functions and nodes of one part to the table.
+func (j *joiner) take(number int32) {
+	e, t := j.parts[number], j.table
+	u := j.reader.data.active[number]
+	base := uint32(len(t.Places)) - 1
+	j.placeBase = append(j.placeBase, base)
+	files := map[uint32]uint32{}
+	fileOf := func(file uint32) uint32 {
+		id, ok := files[file]
+		if !ok {
+			id = j.file(j.reader.filePath(u, uint64(file)))
+			files[file] = id
+		}
+		return id
+	}
+	for _, p := range e.places {
+		t.Places = append(t.Places, codemap.Place{
+			File: fileOf(p.file), Line: uint32(lineNumber(p.line)), Discriminator: p.discriminator, Column: narrow(p.column),
+		})
+	}
+	functions := make([]uint32, len(e.decls))
+	for i := range e.decls {
+		functions[i] = j.function(&e.decls[i])
+	}
+	nodeBase := uint32(len(t.Nodes)) - 1
+	j.nodeBase = append(j.nodeBase, nodeBase)
+	for i := range e.nodes {
+		n := &e.nodes[i]
+		node := codemap.Node{Function: functions[n.decl]}
+		if n.parent != 0 {
+			node.Parent = nodeBase + uint32(n.parent)
+			t.Places = append(t.Places, codemap.Place{
+				File: fileOf(n.callFile), Line: uint32(lineNumber(n.callLine)), Column: narrow(n.callColumn),
+			})
+			node.Call = uint32(len(t.Places)) - 1
+		}
+		t.Nodes = append(t.Nodes, node)
+	}
+}
+
+// narrow leaves out columns that no source line has.
+func narrow(column uint32) uint16 {
+	if column > 1<<16-1 {
+		return 0
+	}
+	return uint16(column)
+}
+
+func (j *joiner) file(path string) uint32 {
+	id, ok := j.files[path]
+	if !ok {
+		id = uint32(len(j.table.Files))
+		j.files[path] = id
+		j.table.Files = append(j.table.Files, path)
+	}
+	return id
+}
+
+func (j *joiner) name(u *unit, place uint64) uint32 {
+	if u == nil || place == 0 {
+		return 0
+	}
+	key := textKey{u.image, place}
+	id, ok := j.names[key]
+	if !ok {
+		if text := j.reader.borrow(u.bytesAt(place)); text != "" {
+			id = uint32(len(j.table.Names))
+			j.table.Names = append(j.table.Names, text)
+		}
+		j.names[key] = id
+	}
+	return id
+}
+
+func (j *joiner) function(d *decl) uint32 {
+	f := codemap.Function{
+		Name: j.name(d.nameUnit, d.name), Linkage: j.name(d.linkageUnit, d.linkage), Line: d.line, Language: d.language,
+	}
+	if d.fileUnit != nil {
+		f.File = j.file(j.reader.filePath(d.fileUnit, uint64(d.file)))
+	}
+	if f.Name == 0 {
+		f.Name = f.Linkage
+	}
+	if f.Linkage == f.Name || j.table.Names[f.Linkage] == j.table.Names[f.Name] {
+		f.Linkage = 0
+	}
+	id, ok := j.functions[f]
+	if !ok {
+		id = uint32(len(j.table.Functions))
+		j.functions[f] = id
+		j.table.Functions = append(j.table.Functions, f)
+	}
+	return id
+}
+
+// numbered says that from start on the code belongs to number; 0 is a gap.
+type numbered struct{ start, number uint32 }
+
+// pieces calls visit for what the runs of all parts cover, each address once.
+// Runs of the first part come first; of one part the last where last is set.
+func (j *joiner) pieces(runsOf func(*extraction) []run, last bool, visit func(part int, r run, start, end uint32)) {
+	type origin struct{ part, run int32 }
+	var intervals []interval
+	var origins []origin
+	for number, e := range j.parts {
+		for i, r := range runsOf(e) {
+			if r.start >= r.end {
+				continue
+			}
+			order := uint64(i)
+			if !last {
+				order = 1<<32 - 1 - order
+			}
+			rank := uint64(1<<31-number)<<32 | order
+			intervals = append(intervals, interval{r.start, r.end, rank, int32(len(origins))})
+			origins = append(origins, origin{int32(number), int32(i)})
+		}
+	}
+	flatten(intervals, func(start, end uint32, item int32) {
+		o := origins[item]
+		visit(int(o.part), runsOf(j.parts[o.part])[o.run], start, end)
+	})
+}
+
+// functionRows are the nodes of all addresses.
+func (j *joiner) functionRows() []numbered {
+	var rows []numbered
+	until := uint32(0)
+	j.pieces(func(e *extraction) []run { return e.functions }, true, func(part int, r run, start, end uint32) {
+		if start != until && len(rows) > 0 {
+			rows = append(rows, numbered{until, 0})
+		}
+		until = end
+		for _, s := range j.parts[part].segments[r.first:r.last] {
+			if from, to := max(s.start, start), min(s.end, end); from < to {
+				rows = append(rows, numbered{from, j.nodeBase[part] + uint32(s.node)})
+			}
+		}
+	})
+	return append(rows, numbered{until, 0})
+}
+
+// lineRows are the places of all addresses.
+func (j *joiner) lineRows() []numbered {
+	var rows []numbered
+	until := uint32(0)
+	j.pieces(func(e *extraction) []run { return e.lines }, false, func(part int, r run, start, end uint32) {
+		if start != until && len(rows) > 0 {
+			rows = append(rows, numbered{until, 0})
+		}
+		until = end
+		all := j.parts[part].rows[r.first:r.last]
+		for i, each := range all {
+			to := r.end
+			if i+1 < len(all) {
+				to = all[i+1].start
+			}
+			if from := max(each.start, start); from < min(to, end) {
+				rows = append(rows, numbered{from, j.placeBase[part] + each.place})
+			}
+		}
+	})
+	return append(rows, numbered{until, 0})
+}
+
+// merge makes the records of the table.
+func (j *joiner) merge(functions, lines []numbered) {
+	t := j.table
+	t.Starts = make([]uint32, 0, len(functions)+len(lines))
+	t.Records = make([]codemap.Record, 0, len(functions)+len(lines))
+	var now codemap.Record
+	for len(functions) > 0 || len(lines) > 0 {
+		at := ^uint32(0)
+		if len(functions) > 0 {
+			at = functions[0].start
+		}
+		if len(lines) > 0 {
+			at = min(at, lines[0].start)
+		}
+		for len(functions) > 0 && functions[0].start == at {
+			now.Node, functions = functions[0].number, functions[1:]
+		}
+		for len(lines) > 0 && lines[0].start == at {
+			now.Place, lines = lines[0].number, lines[1:]
+		}
+		if last := len(t.Records) - 1; last < 0 && now == (codemap.Record{}) || last >= 0 && t.Records[last] == now {
+			continue
+		}
+		t.Starts, t.Records = append(t.Starts, at), append(t.Records, now)
+	}
+}

@@ -33,4 +33,9 @@ const (
 	// two bits), and no debug section that zstd wrote comes near it.
 	maxExpansion      = 1032
 	expansionSlackLen = 1 << 16
+
+	// All sections of one file together: debug sections shrink to a third, a
+	// fifth, hardly ever to less.
+	maxInflatedBytes = 256 << 20
+	maxInflatedTimes = 64
 )

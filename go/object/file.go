@@ -30,7 +30,8 @@ type Segment struct {
 }
 
 // Section is one section header. FileOffset and SizeBytes are as stored: of
-// the compressed data where the section is compressed.
+// the compressed data where the section is compressed. In a relocatable object
+// VirtAddr is what the section was given when the file was opened.
 type Section struct {
 	Name       string
 	Type       elf.SectionType
@@ -38,7 +39,8 @@ type Section struct {
 	VirtAddr   model.VirtAddr
 	FileOffset uint64
 	SizeBytes  uint64
-	Link       uint32
+	Link, Info uint32
+	AlignBytes uint64
 	EntrySize  uint64
 }
 
@@ -62,11 +64,16 @@ type File struct {
 	buildID   string
 	goBuildID string
 
-	// viewsLock guards what follows: the Views given out, and how many bytes
-	// the sections have that they read by block.
-	viewsLock   sync.Mutex
-	views       map[*Section]*View
-	viewedBytes uint64
+	// viewsLock guards what follows: the Views given out, how many bytes their
+	// sections have in the file and how many uncompressed.
+	viewsLock     sync.Mutex
+	views         map[*Section]*View
+	viewedBytes   uint64
+	inflatedBytes uint64
+
+	// linkage is of a relocatable object; made by linkOnce.
+	linkOnce sync.Once
+	linkage  *linkage
 }
 
 // Open opens the ELF file at path and reads its headers and build IDs. The

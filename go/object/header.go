@@ -79,6 +79,11 @@ func (f *File) readHeaders() error {
 	if err := f.readSections(t); err != nil {
 		return err
 	}
+	if f.typ == elf.ET_REL {
+		if err := f.layOut(); err != nil {
+			return err
+		}
+	}
 	f.readNotes()
 	return nil
 }
@@ -163,8 +168,7 @@ func (f *File) extendCounts(t *tables) error {
 		t.sectionNames = first.Link
 	}
 	if t.segmentCount == pnXNum {
-		r := f.fields(data[len(data)-2*f.AddrSize()-4:])
-		t.segmentCount = uint64(r.u32()) // sh_info
+		t.segmentCount = uint64(first.Info)
 	}
 	return nil
 }
@@ -214,8 +218,8 @@ func (f *File) parseSection(data []byte) (Section, uint32) {
 	s.VirtAddr = model.VirtAddr(r.word())
 	s.FileOffset, s.SizeBytes = r.word(), r.word()
 	s.Link = r.u32()
-	r.u32()  // sh_info
-	r.word() // sh_addralign
+	s.Info = r.u32()
+	s.AlignBytes = r.word()
 	s.EntrySize = r.word()
 	return s, name
 }

@@ -99,7 +99,7 @@ func TestTruncatedAtEveryLength(t *testing.T) {
 func TestFileThatShrinksIsAnError(t *testing.T) {
 	path := freestandingProgram(t)
 	file := open(t, path)
-	_, err := file.FunctionSymbols()
+	_, err := open(t, path).FunctionSymbols()
 	require.NoError(t, err)
 	require.NoError(t, os.Truncate(path, 512))
 	_, err = file.FunctionSymbols()

@@ -26,18 +26,28 @@ func (f *File) SectionNamed(name string) (*Section, bool) {
 	return nil, false
 }
 
-// Data returns the contents of the section of that name, as SectionData does;
-// nil where there is none. The bytes are the caller's. Nothing is cached.
+// Data returns the contents of the section of that name, as View does; nil
+// where there is none. The bytes are the caller's.
 func (f *File) Data(name string) ([]byte, error) {
 	s, ok := f.SectionNamed(name)
 	if !ok {
 		return nil, nil
 	}
-	return f.SectionData(s)
+	if f.typ != elf.ET_REL || !isDebugSection(s) {
+		return f.SectionData(s)
+	}
+	view, err := f.View(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := view.LoadAll(); err != nil {
+		return nil, err
+	}
+	return bytes.Clone(view.Buffer()[:view.Len()]), nil
 }
 
-// SectionData returns the contents of s, uncompressed; nil for a section
-// without contents. The bytes are the caller's.
+// SectionData returns the contents of s, uncompressed but not relocated; nil
+// for a section without contents. The bytes are the caller's. Nothing is cached.
 func (f *File) SectionData(s *Section) ([]byte, error) {
 	if !s.hasContents() {
 		return nil, nil
@@ -83,6 +93,8 @@ type compression struct {
 	kind elf.CompressionType // 0: it is not
 	size uint64              // uncompressed
 	skip uint64              // length of the header
+	// align is what the contents ask for.
+	align uint64
 }
 
 // compressionOf reads the compression header of s, and refuses a claim that
@@ -118,9 +130,9 @@ func (f *File) compressionOf(s *Section) (compression, error) {
 		if f.is64 {
 			r.skip(4) // ch_reserved
 		}
-		c.size = r.word()
+		c.size, c.align = r.word(), r.word()
 	} else {
-		c.kind, c.size = elf.COMPRESS_ZLIB, binary.BigEndian.Uint64(head[4:])
+		c.kind, c.size, c.align = elf.COMPRESS_ZLIB, binary.BigEndian.Uint64(head[4:]), s.AlignBytes
 	}
 	if c.kind != elf.COMPRESS_ZLIB && c.kind != elf.COMPRESS_ZSTD {
 		return c, f.NewError(s.at(), ErrFormat, "section %s: unknown compression %d", s.Name, c.kind)
@@ -135,7 +147,7 @@ func (f *File) compressionOf(s *Section) (compression, error) {
 // fill puts the contents of s into data, which has their length.
 func (f *File) fill(data []byte, s *Section, c compression) error {
 	if c.kind == 0 {
-		return f.readInto(data, s.FileOffset, s.Name)
+		return f.readInto(data, s.FileOffset, "section "+s.Name)
 	}
 	packed, err := f.readAt(s.FileOffset+c.skip, s.SizeBytes-c.skip, "section "+s.Name)
 	if err != nil {

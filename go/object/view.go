@@ -1,6 +1,7 @@
 package object
 
 import (
+	"debug/elf"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -17,39 +18,69 @@ const (
 	wordBlocks = 64
 )
 
-// View is a section's contents, uncompressed and, in a relocatable object,
-// relocated. They are read on demand, block by block where they lie in the file
-// as they are, all at once else, by pread: a file that shrinks meanwhile gives
-// ErrChanged, never SIGBUS.
+// View is a section's contents, uncompressed and, for the debug sections of a
+// relocatable object, relocated. They are read on demand, block by block where
+// they lie in the file as they are, all at once else, by pread: a file that
+// shrinks meanwhile gives ErrChanged, never SIGBUS.
 //
 // Load and LoadAll may be called from several threads. Bytes that the caller
 // did not load may change under it until LoadAll returned.
 type View struct {
-	file    *File
-	section *Section // nil: missing or without contents
-	buffer  []byte
-	// packed tells how the contents are compressed; fill makes them valid in
-	// one go where they cannot be read by block.
-	packed compression
+	file   *File
+	buffer []byte
+	// parts lie one after the other in buffer; more than one only in a
+	// relocatable object, which has several sections of one name.
+	parts  []part
 	atOnce bool
 
 	whole atomic.Bool
 	// loaded has a bit for each block that is valid.
 	loaded []atomic.Uint64
-	// lock guards the filling of buffer; missing counts the blocks not there.
+	// lock guards the filling of buffer and what follows; missing counts the
+	// blocks not there.
 	lock    sync.Mutex
 	missing int
-	// broken is the error of a filling in one go, which is not tried again.
-	broken error
+	// filled tells that the filling at once was tried, broken how it failed;
+	filled  bool
+	broken  error
+	damages []damage
+}
+
+// part is a section at its place in a View.
+type part struct {
+	section *Section
+	index   int
+	packed  compression
+	at      int
+	size    int
 }
 
 // View returns the contents of the section of that name; those of a section
 // that is missing or has no contents have Len 0. A second call returns the same
 // View. Only the compression header is read here; a section that reaches past
 // the end of the file or is over the limits is refused.
+//
+// In a relocatable object the debug sections of one name are one, as a linker
+// makes them, and relocated as if it had put the code where SectionBase says.
+// A place with an unknown relocation is an error when it is loaded; the rest is
+// good.
 func (f *File) View(name string) (*View, error) {
 	s, ok := f.SectionNamed(name)
-	if !ok || !s.hasContents() {
+	if !ok {
+		return emptyView(f), nil
+	}
+	if f.typ == elf.ET_REL && isDebugSection(s) {
+		// The first one with contents stands for all.
+		if namesakes := f.linked().namesakes[plainName(name)]; len(namesakes) > 0 {
+			s = &f.sections[namesakes[0]]
+		}
+	}
+	return f.viewOf(s)
+}
+
+// viewOf is the View of s, or of all sections that a linker would join with it.
+func (f *File) viewOf(s *Section) (*View, error) {
+	if !s.hasContents() {
 		return emptyView(f), nil
 	}
 	f.viewsLock.Lock()
@@ -57,16 +88,17 @@ func (f *File) View(name string) (*View, error) {
 	if v := f.views[s]; v != nil {
 		return v, nil
 	}
-	v, err := f.newView(s)
-	if err != nil {
-		return nil, err
-	}
-	// Sections of a sane file share no bytes; ones that do would multiply
-	// the memory that a file can ask for.
-	if !v.atOnce {
-		if f.viewedBytes += s.SizeBytes; f.viewedBytes > 2*uint64(f.size) {
-			return nil, f.NewError(s.at(), ErrLimit, "section %s: sections overlap", s.Name)
+	v := &View{file: f}
+	if f.typ == elf.ET_REL && isDebugSection(s) {
+		v.atOnce = true
+		for _, i := range f.linked().namesakes[plainName(s.Name)] {
+			v.parts = append(v.parts, part{section: &f.sections[i], index: i, at: int(f.linkage.base[i])})
 		}
+	} else {
+		v.parts = []part{{section: s}}
+	}
+	if err := v.measure(); err != nil {
+		return nil, err
 	}
 	if f.views == nil {
 		f.views = map[*Section]*View{}
@@ -81,29 +113,57 @@ func emptyView(f *File) *View {
 	return v
 }
 
-func (f *File) newView(s *Section) (*View, error) {
-	if err := f.checkSection(s); err != nil {
-		return nil, err
+// measure checks what the parts claim and makes room for them.
+func (v *View) measure() error {
+	f, length := v.file, 0
+	for i := range v.parts {
+		p := &v.parts[i]
+		if err := f.checkSection(p.section); err != nil {
+			return err
+		}
+		var err error
+		if p.packed, err = f.compressionOf(p.section); err != nil {
+			return err
+		}
+		size := p.section.SizeBytes
+		if p.packed.kind != 0 {
+			size, v.atOnce = p.packed.size, true
+		}
+		if size > math.MaxInt-Slack || v.atOnce && uint64(p.at)+size > maxAtOnceBytes {
+			return f.NewError(p.section.at(), ErrLimit, "section %s of %d bytes", p.section.Name, size)
+		}
+		p.size = int(size)
+		length = max(length, p.at+p.size)
+		if err := f.charge(p); err != nil {
+			return err
+		}
 	}
-	packed, err := f.compressionOf(s)
-	if err != nil {
-		return nil, err
-	}
-	size := s.SizeBytes
-	if packed.kind != 0 {
-		size = packed.size
-	}
-	if size > math.MaxInt-Slack {
-		return nil, f.NewError(s.at(), ErrLimit, "section %s of %d bytes", s.Name, size)
-	}
-	v := &View{file: f, section: s, packed: packed, atOnce: packed.kind != 0}
 	// A large allocation comes from the system lazily zeroed: what is never
 	// loaded costs nothing.
-	v.buffer = make([]byte, int(size)+Slack)
-	v.missing = (int(size) + viewBlock - 1) >> viewBlockBits
-	v.loaded = make([]atomic.Uint64, (v.missing+wordBlocks-1)/wordBlocks)
-	v.whole.Store(size == 0)
-	return v, nil
+	v.buffer = make([]byte, length+Slack)
+	if !v.atOnce {
+		v.missing = (length + viewBlock - 1) >> viewBlockBits
+		v.loaded = make([]atomic.Uint64, (v.missing+wordBlocks-1)/wordBlocks)
+	}
+	v.whole.Store(length == 0)
+	return nil
+}
+
+// charge bounds what all sections of one file ask for together. Sections of a
+// sane file share no bytes, and do not shrink to a trifle when compressed.
+func (f *File) charge(p *part) error {
+	if f.viewedBytes += p.section.SizeBytes; f.viewedBytes > 2*uint64(f.size) {
+		return f.NewError(p.section.at(), ErrLimit, "section %s: sections overlap", p.section.Name)
+	}
+	if p.packed.kind == 0 {
+		return nil
+	}
+	f.inflatedBytes += p.packed.size
+	if f.inflatedBytes > maxInflatedBytes+maxInflatedTimes*uint64(f.size) {
+		return f.NewError(p.section.at(), ErrLimit, "section %s: sections of %d bytes uncompressed in a file of %d",
+			p.section.Name, f.inflatedBytes, f.size)
+	}
+	return nil
 }
 
 // Len is the length of the contents in bytes.
@@ -130,15 +190,15 @@ func (v *View) load(start, end int) error {
 	if start >= end {
 		return nil
 	}
+	if v.atOnce {
+		return v.loadAtOnce(start, end)
+	}
 	first, last := start>>viewBlockBits, (end-1)>>viewBlockBits
 	if first == last && v.has(first) {
 		return nil
 	}
 	v.lock.Lock()
 	defer v.lock.Unlock()
-	if v.atOnce {
-		return v.loadAtOnce()
-	}
 	for first <= last {
 		if v.has(first) {
 			first++
@@ -163,7 +223,8 @@ func (v *View) has(block int) bool {
 // read fills the blocks from first to before behind, which are all missing.
 func (v *View) read(first, behind int) error {
 	start, end := first<<viewBlockBits, min(behind<<viewBlockBits, v.Len())
-	if err := v.file.readInto(v.buffer[start:end], v.section.FileOffset+uint64(start), v.section.Name); err != nil {
+	section := v.parts[0].section
+	if err := v.file.readInto(v.buffer[start:end], section.FileOffset+uint64(start), "section "+section.Name); err != nil {
 		return err
 	}
 	for block := first; block < behind; block++ {
@@ -175,13 +236,43 @@ func (v *View) read(first, behind int) error {
 	return nil
 }
 
-func (v *View) loadAtOnce() error {
-	if v.whole.Load() || v.broken != nil {
+// loadAtOnce fills all, once, and tells whether what was asked for is good.
+func (v *View) loadAtOnce(start, end int) error {
+	v.lock.Lock()
+	defer v.lock.Unlock()
+	if !v.filled {
+		v.filled = true
+		v.broken = v.fill()
+		v.whole.Store(v.broken == nil && len(v.damages) == 0)
+	}
+	if v.broken != nil {
 		return v.broken
 	}
-	if v.broken = v.file.fill(v.buffer[:v.Len()], v.section, v.packed); v.broken != nil {
-		return v.broken
+	for i := range v.damages {
+		// A relocation outside of the section spoils no place in it.
+		if d := &v.damages[i]; d.start < end && start < d.end || start == 0 && end == v.Len() {
+			return d.err
+		}
 	}
-	v.whole.Store(true)
+	return nil
+}
+
+func (v *View) fill() error {
+	relocator := relocator{file: v.file, types: relocationTypes[v.file.machine]}
+	for i := range v.parts {
+		p := &v.parts[i]
+		data := v.buffer[p.at : p.at+p.size : p.at+p.size]
+		if err := v.file.fill(data, p.section, p.packed); err != nil {
+			return err
+		}
+		if v.file.typ != elf.ET_REL || !isDebugSection(p.section) {
+			continue
+		}
+		relocator.link = v.file.linked()
+		if err := relocator.relocate(p.index, data, p.at); err != nil {
+			return err
+		}
+	}
+	v.damages = relocator.damages
 	return nil
 }

@@ -1,0 +1,218 @@
+package object
+
+import (
+	"debug/elf"
+	"encoding/binary"
+	"slices"
+	"unsafe"
+)
+
+// symbolReader reads the entries of one symbol table where they lie.
+type symbolReader struct {
+	file    *File
+	section *Section
+	data    []byte
+	// indices are the section indices that do not fit an entry
+	// (SHT_SYMTAB_SHNDX), nil where there are none.
+	indices   []byte
+	names     *View
+	entrySize int
+	count     int
+}
+
+// rawSymbol is one Elf_Sym.
+type rawSymbol struct {
+	value, size uint64
+	name        uint32
+	kind        elf.SymType
+	bind        elf.SymBind
+	index       elf.SectionIndex
+	section     int // index resolved; 0 where the symbol is in no section
+}
+
+// addr is the symbol's address; Thumb functions are marked by its lowest bit,
+// and in a relocatable object values count from the start of the section.
+func (r *symbolReader) addr(s *rawSymbol) uint64 {
+	value := s.value
+	if r.file.machine == elf.EM_ARM && s.kind == elf.STT_FUNC {
+		value &^= 1
+	}
+	if r.file.typ == elf.ET_REL && s.section != 0 {
+		value += uint64(r.file.sections[s.section].VirtAddr)
+	}
+	return value
+}
+
+// symbolsOf opens the first symbol table of that type; nil where there is none.
+func (f *File) symbolsOf(kind elf.SectionType) (*symbolReader, error) {
+	at := slices.IndexFunc(f.sections, func(s Section) bool { return s.Type == kind })
+	if at < 0 {
+		return nil, nil
+	}
+	return f.openSymbols(at)
+}
+
+// openSymbols reads the symbol table in section at; its names are read when
+// they are asked for.
+func (f *File) openSymbols(at int) (*symbolReader, error) {
+	if at >= len(f.sections) {
+		return nil, f.NewError(0, ErrFormat, "symbols in section %d of %d", at, len(f.sections))
+	}
+	section := &f.sections[at]
+	r := &symbolReader{file: f, section: section, entrySize: 16}
+	if f.is64 {
+		r.entrySize = 24
+	}
+	if section.EntrySize != 0 && section.EntrySize != uint64(r.entrySize) {
+		return nil, f.NewError(section.at(), ErrFormat, "section %s: symbols of %d bytes", section.Name, section.EntrySize)
+	}
+	if section.SizeBytes/uint64(r.entrySize) > maxSymbols {
+		return nil, f.NewError(section.at(), ErrLimit, "section %s: %d symbols", section.Name, section.SizeBytes/uint64(r.entrySize))
+	}
+	if uint64(section.Link) >= uint64(len(f.sections)) {
+		return nil, f.NewError(section.at(), ErrFormat, "section %s: names in section %d of %d", section.Name, section.Link, len(f.sections))
+	}
+	var err error
+	if r.names, err = f.viewOf(&f.sections[section.Link]); err != nil {
+		return nil, err
+	}
+	if r.data, err = f.wholeView(section); err != nil {
+		return nil, err
+	}
+	r.count = len(r.data) / r.entrySize
+	for i := range f.sections {
+		if s := &f.sections[i]; s.Type == elf.SHT_SYMTAB_SHNDX && int(s.Link) == at {
+			r.indices, err = f.wholeView(s)
+			break
+		}
+	}
+	return r, err
+}
+
+func (f *File) wholeView(s *Section) ([]byte, error) {
+	v, err := f.viewOf(s)
+	if err != nil {
+		return nil, err
+	}
+	return v.Buffer()[:v.Len()], v.LoadAll()
+}
+
+// at reads symbol i, which there must be.
+func (r *symbolReader) at(i int) rawSymbol {
+	data, order := r.data[i*r.entrySize:][:r.entrySize], r.file.order
+	if order == binary.LittleEndian && r.file.is64 {
+		// Nearly all files; the byte order is known and need not be asked for.
+		s := rawSymbol{
+			name: binary.LittleEndian.Uint32(data), kind: elf.ST_TYPE(data[4]), bind: elf.ST_BIND(data[4]),
+			index: elf.SectionIndex(binary.LittleEndian.Uint16(data[6:])),
+			value: binary.LittleEndian.Uint64(data[8:]), size: binary.LittleEndian.Uint64(data[16:]),
+		}
+		s.section = r.sectionOf(&s, i)
+		return s
+	}
+	s := rawSymbol{name: order.Uint32(data)}
+	info := data[12]
+	if r.file.is64 {
+		info = data[4]
+		s.index = elf.SectionIndex(order.Uint16(data[6:]))
+		s.value, s.size = order.Uint64(data[8:]), order.Uint64(data[16:])
+	} else {
+		s.value, s.size = uint64(order.Uint32(data[4:])), uint64(order.Uint32(data[8:]))
+		s.index = elf.SectionIndex(order.Uint16(data[14:]))
+	}
+	s.kind, s.bind = elf.ST_TYPE(info), elf.ST_BIND(info)
+	s.section = r.sectionOf(&s, i)
+	return s
+}
+
+// sectionOf resolves the section index of symbol i.
+func (r *symbolReader) sectionOf(s *rawSymbol, i int) int {
+	index := uint64(s.index)
+	switch {
+	case s.index < elf.SHN_LORESERVE:
+	case s.index != elf.SHN_XINDEX:
+		return 0
+	case 4*i+4 <= len(r.indices):
+		index = uint64(r.file.order.Uint32(r.indices[4*i:]))
+	case r.file.typ != elf.ET_REL:
+		return r.file.sectionAt(s.value)
+	}
+	if index < uint64(len(r.file.sections)) {
+		return int(index)
+	}
+	return 0
+}
+
+func (f *File) sectionAt(addr uint64) int {
+	for i := range f.sections {
+		s := &f.sections[i]
+		if s.Flags&elf.SHF_EXECINSTR != 0 && addr-uint64(s.VirtAddr) < s.SizeBytes {
+			return i
+		}
+	}
+	return 0
+}
+
+// nameAt returns the name at offset of the string table, which it shares
+// memory with; empty where there is none.
+func (r *symbolReader) nameAt(offset uint32) (string, error) {
+	start, end := int(offset), min(int(offset)+maxNameBytes, r.names.Len())
+	buffer := r.names.Buffer()
+	for at := start; at < end; {
+		behind := min(at+nameStep, end)
+		if err := r.names.Load(at, behind); err != nil {
+			return "", err
+		}
+		for ; at < behind; at++ {
+			if buffer[at] == 0 {
+				return shared(buffer[start:at]), nil
+			}
+		}
+	}
+	if start >= end {
+		return "", nil
+	}
+	return shared(buffer[start:end]), nil
+}
+
+// nameStep is how far names are looked for at a time: most end within.
+const nameStep = 256
+
+// shared makes a string of bytes that are never written again: a View fills
+// each byte once, before it gives it out.
+func shared(data []byte) string { return unsafe.String(unsafe.SliceData(data), len(data)) }
+
+// nameStart returns the first byte of a name; 0 where it is empty or damaged.
+func (r *symbolReader) nameStart(offset uint32) byte {
+	if r.names.Load(int(offset), int(offset)+1) != nil || int(offset) >= r.names.Len() {
+		return 0
+	}
+	return r.names.Buffer()[offset]
+}
+
+// isFunction tells whether a symbol may name code.
+func (r *symbolReader) isFunction(s *rawSymbol) bool {
+	if s.section == 0 || r.file.sections[s.section].Flags&elf.SHF_EXECINSTR == 0 {
+		return false
+	}
+	switch s.kind {
+	case elf.STT_FUNC, elf.STT_GNU_IFUNC:
+		// That the name is not empty is seen when it is used: so the names of
+		// others need not be read.
+		return s.name != 0 && uint64(s.name) < uint64(r.names.Len())
+	case elf.STT_NOTYPE:
+		// Assembly often gives its functions no type. '$' starts ARM's
+		// mapping symbols, '.' local labels.
+		first := r.nameStart(s.name)
+		return first != 0 && first != '$' && first != '.'
+	}
+	return false
+}
+
+// limit is where the section of symbol i ends: one without size ends there at
+// the latest.
+func (r *symbolReader) limit(i int) uint64 {
+	entry := r.at(i)
+	s := &r.file.sections[entry.section]
+	return uint64(s.VirtAddr) + s.SizeBytes
+}

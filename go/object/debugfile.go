@@ -2,9 +2,9 @@ package object
 
 import (
 	"bytes"
+	"encoding/hex"
 	"hash/crc32"
 	"io"
-	"path/filepath"
 	"strings"
 )
 
@@ -21,7 +21,7 @@ type DebugLink struct {
 
 // DebugLink returns the file's debug link; ok is false where there is none.
 func (f *File) DebugLink() (link DebugLink, ok bool, err error) {
-	data, err := f.Data(".gnu_debuglink")
+	data, err := f.linkData(".gnu_debuglink")
 	if err != nil || data == nil {
 		return DebugLink{}, false, err
 	}
@@ -38,64 +38,59 @@ func (f *File) DebugLink() (link DebugLink, ok bool, err error) {
 	return DebugLink{Name: name, CRC: f.order.Uint32(data[crcAt:])}, true, nil
 }
 
-// OpenDebugFile finds and opens the separate debug file of f: by build ID
-// below dirs, then by debug link beside f, in .debug, and below dirs. Only a
-// file of the same build is taken: the same build ID, or, where f has none,
-// the CRC that the link names. The caller closes it. Without such a file the
-// error is ErrNoDebugFile. dirs nil means DefaultDebugDirs.
-func (f *File) OpenDebugFile(dirs []string) (*File, error) {
-	if dirs == nil {
-		dirs = DefaultDebugDirs
-	}
-	if debug, err := OpenByBuildID(f.buildID, dirs); err == nil {
-		if f.info == nil || !debug.SameFile(f.info) {
-			return debug, nil
-		}
-		debug.Close()
-	}
-	link, ok, err := f.DebugLink()
-	if err != nil {
-		return nil, err
-	}
-	if !ok {
-		return nil, &Error{Path: f.path, Err: ErrNoDebugFile}
-	}
-	folder, err := filepath.Abs(filepath.Dir(f.path))
-	if err != nil {
-		return nil, openError(f.path, err)
-	}
-	candidates := []string{filepath.Join(folder, link.Name), filepath.Join(folder, ".debug", link.Name)}
-	for _, dir := range dirs {
-		candidates = append(candidates, filepath.Join(dir, folder, link.Name))
-	}
-	for _, path := range candidates {
-		if debug, err := f.openLinked(path, link); err == nil {
-			return debug, nil
-		}
-	}
-	return nil, &Error{Path: f.path, Reason: "debug link " + link.Name, Err: ErrNoDebugFile}
+// DebugAltLink names the file that dwz moved common debug information to
+// (.gnu_debugaltlink).
+type DebugAltLink struct {
+	// Path is absolute or relative to the folder of the file that has the
+	// link; it may hold "..".
+	Path string
+	// BuildID is in lower-case hexadecimal.
+	BuildID string
 }
 
-func (f *File) openLinked(path string, link DebugLink) (*File, error) {
-	debug, err := Open(path)
-	if err != nil {
-		return nil, err
+// DebugAltLink returns the file's alternate link; ok is false where there is
+// none.
+func (f *File) DebugAltLink() (link DebugAltLink, ok bool, err error) {
+	data, err := f.linkData(".gnu_debugaltlink")
+	if err != nil || data == nil {
+		return DebugAltLink{}, false, err
 	}
-	if f.info != nil && debug.SameFile(f.info) {
-		debug.Close()
-		return nil, ErrNoDebugFile
+	end := bytes.IndexByte(data, 0)
+	if end <= 0 || end+1 == len(data) || 2*(len(data)-end-1) > maxBuildIDDigits {
+		return DebugAltLink{}, false, f.NewError(0, ErrFormat, "section .gnu_debugaltlink")
 	}
-	if f.buildID != "" && debug.buildID == f.buildID {
-		return debug, nil
+	return DebugAltLink{Path: string(data[:end]), BuildID: hex.EncodeToString(data[end+1:])}, true, nil
+}
+
+// linkData returns a section that holds a path and a little more.
+func (f *File) linkData(name string) ([]byte, error) {
+	const maxLinkBytes = 1 << 13 // PATH_MAX twice
+	s, ok := f.SectionNamed(name)
+	if !ok || !s.hasContents() {
+		return nil, nil
 	}
-	if f.buildID == debug.buildID {
-		sum, err := debug.crc()
-		if err == nil && sum == link.CRC {
-			return debug, nil
-		}
+	if s.SizeBytes > maxLinkBytes {
+		return nil, f.NewError(s.at(), ErrLimit, "section %s of %d bytes", name, s.SizeBytes)
 	}
-	debug.Close()
-	return nil, ErrNoDebugFile
+	return f.SectionData(s)
+}
+
+// OpenDebugFile finds and opens the separate debug file of f, as
+// Search.OpenDebugFile does. dirs nil means DefaultDebugDirs.
+func (f *File) OpenDebugFile(dirs []string) (*File, error) {
+	return (&Search{DebugDirs: dirs}).OpenDebugFile(f)
+}
+
+// OpenAltFile finds and opens the alternate debug file of f, as
+// Search.OpenAltFile does. dirs nil means DefaultDebugDirs.
+func (f *File) OpenAltFile(dirs []string) (*File, error) {
+	return (&Search{DebugDirs: dirs}).OpenAltFile(f)
+}
+
+// OpenByBuildID opens the debug file of a build, as Search.OpenByBuildID does.
+// dirs nil means DefaultDebugDirs.
+func OpenByBuildID(buildID string, dirs []string) (*File, error) {
+	return (&Search{DebugDirs: dirs}).OpenByBuildID(buildID)
 }
 
 func (f *File) crc() (uint32, error) {
@@ -105,28 +100,4 @@ func (f *File) crc() (uint32, error) {
 		err = ErrChanged
 	}
 	return hash.Sum32(), err
-}
-
-// OpenByBuildID opens the debug file of a build in a tree of the form
-// DIR/.build-id/ab/cdef….debug. The caller closes it. Without such a file the
-// error is ErrNoDebugFile. dirs nil means DefaultDebugDirs.
-func OpenByBuildID(buildID string, dirs []string) (*File, error) {
-	if dirs == nil {
-		dirs = DefaultDebugDirs
-	}
-	if len(buildID) < 3 || strings.Trim(buildID, "0123456789abcdef") != "" {
-		return nil, ErrNoDebugFile
-	}
-	for _, dir := range dirs {
-		path := filepath.Join(dir, ".build-id", buildID[:2], buildID[2:]+".debug")
-		debug, err := Open(path)
-		if err != nil {
-			continue
-		}
-		if debug.buildID == buildID {
-			return debug, nil
-		}
-		debug.Close()
-	}
-	return nil, &Error{Path: filepath.Join(".build-id", buildID), Err: ErrNoDebugFile}
 }

@@ -48,7 +48,9 @@ type Section struct {
 // Close may not be called while others run.
 type File struct {
 	path string
-	file io.ReaderAt
+	// below is the path below the root that the file was opened in, if any.
+	below string
+	file  io.ReaderAt
 	// closer is nil where the bytes came from memory.
 	closer io.Closer
 	info   os.FileInfo

@@ -18,6 +18,11 @@ type Symbol struct {
 	Undefined bool
 	Function  bool
 	Local     bool
+	// Kind is the type as the file has it, Section the index of the section
+	// that the symbol lies in, 0 for none; Dynamic tells .dynsym from .symtab.
+	Kind    elf.SymType
+	Section int
+	Dynamic bool
 }
 
 // EachSymbol calls visit for every named symbol of .symtab and .dynsym, also
@@ -39,6 +44,7 @@ func (f *File) EachSymbol(visit func(Symbol) bool) error {
 				Undefined: s.index == elf.SHN_UNDEF,
 				Function:  s.kind == elf.STT_FUNC || s.kind == elf.STT_GNU_IFUNC,
 				Local:     s.bind == elf.STB_LOCAL,
+				Kind:      s.kind, Section: s.section, Dynamic: kind == elf.SHT_DYNSYM,
 			}) {
 				return nil
 			}

@@ -5,21 +5,14 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
-	"slices"
 	"sync"
 
-	"github.com/ffikit/ffikit/go/dwarf"
 	"github.com/ffikit/ffikit/go/model"
 	"github.com/ffikit/ffikit/go/object"
-	"github.com/ffikit/ffikit/go/pclntab"
 )
 
-// Limits on what a Symbolizer keeps: files open at a time (two a module), and
-// answers a module.
-const (
-	maxModules = 64
-	maxAnswers = 1 << 15
-)
+// maxModules is how many modules are kept, with two or three open files each.
+const maxModules = 64
 
 // moduleKey names a module as its evidence does; buildID may be empty.
 type moduleKey struct{ path, buildID string }
@@ -29,6 +22,7 @@ type moduleKey struct{ path, buildID string }
 type module struct {
 	key  moduleKey
 	used uint64
+	from *Symbolizer
 
 	mu      sync.Mutex
 	opened  bool
@@ -40,12 +34,9 @@ type module struct {
 	file *object.File // nil where only the debug file was found
 	// separate is the debug file apart from the module, if there is one.
 	separate *object.File
-	dwarf    *dwarf.Data
-	symbols  *object.SymbolTable
-	// goFunctions is the module's Go function table, once it was sought.
-	goFunctions   *pclntab.Table
-	goTableSought bool
-	answers       map[model.VirtAddr][]model.Frame
+	sources  sources
+	index    indexUse
+	answers  map[model.VirtAddr][]model.Frame
 }
 
 // acquire returns the module, opened or failed, with its lock held.
@@ -55,7 +46,7 @@ func (s *Symbolizer) acquire(path, buildID string) *module {
 		s.mu.Lock()
 		m, idle := s.modules[key], (*module)(nil)
 		if m == nil {
-			m = &module{key: key}
+			m = &module{key: key, from: s}
 			if len(s.modules) >= maxModules {
 				idle = s.oldest()
 				delete(s.modules, idle.key)
@@ -126,13 +117,13 @@ func (m *module) retire() error {
 
 func (m *module) close() error {
 	m.retired = true
-	var errs []error
+	errs := []error{m.index.close(), m.sources.close()}
 	for _, file := range []*object.File{m.file, m.separate} {
 		if file != nil {
 			errs = append(errs, file.Close())
 		}
 	}
-	m.file, m.separate, m.dwarf, m.symbols, m.goFunctions, m.answers = nil, nil, nil, nil, nil, nil
+	m.file, m.separate, m.sources, m.answers = nil, nil, sources{}, nil
 	return errors.Join(errs...)
 }
 
@@ -144,10 +135,9 @@ func (m *module) buildID() string {
 	return m.key.buildID
 }
 
-// open finds the module's files and reads what does not depend on addresses.
+// open finds the module's files. What they hold is read when an address asks.
 func (m *module) open(debugDirs []string) {
 	m.opened = true
-	m.answers = map[model.VirtAddr][]model.Frame{}
 	defer m.guard()
 	file, err := openBuild(m.key.path, m.key.buildID)
 	if err != nil {
@@ -164,8 +154,6 @@ func (m *module) open(debugDirs []string) {
 			m.note(err)
 		}
 	}
-	m.readDWARF()
-	m.readSymbols()
 }
 
 func openBuild(path, buildID string) (*object.File, error) {
@@ -180,101 +168,6 @@ func openBuild(path, buildID string) (*object.File, error) {
 	return file, nil
 }
 
-func (m *module) readDWARF() {
-	source := m.separate
-	if source == nil {
-		source = m.file
-	}
-	var err error
-	if m.dwarf, err = dwarf.New(source); err != nil && !errors.Is(err, dwarf.ErrNoDebugInfo) {
-		m.note(err)
-	}
-}
-
-// readSymbols takes the fullest symbol table: .symtab of the module or of its
-// debug file, else .dynsym.
-func (m *module) readSymbols() {
-	m.symbols = &object.SymbolTable{}
-	for _, file := range []*object.File{m.file, m.separate} {
-		if file == nil || m.symbols.Source == ".symtab" {
-			continue
-		}
-		table, err := file.FunctionSymbols()
-		if err != nil {
-			m.note(err)
-		}
-		if table.Len() > 0 && (m.symbols.Len() == 0 || table.Source == ".symtab") {
-			m.symbols = table
-		}
-	}
-}
-
-// lookup returns the frames of each address. They are the caller's.
-func (m *module) lookup(addrs []model.VirtAddr) [][]model.Frame {
-	var unknown []model.VirtAddr
-	for _, addr := range addrs {
-		if _, ok := m.answers[addr]; !ok {
-			unknown = append(unknown, addr)
-		}
-	}
-	slices.Sort(unknown)
-	unknown = slices.Compact(unknown)
-	fresh := map[model.VirtAddr][]model.Frame{}
-	for i, frames := range m.resolve(unknown) {
-		fresh[unknown[i]] = frames
-	}
-
-	result := make([][]model.Frame, len(addrs))
-	for i, addr := range addrs {
-		frames, ok := fresh[addr]
-		if !ok {
-			frames = m.answers[addr]
-		}
-		result[i] = slices.Clone(frames)
-	}
-	if len(m.answers)+len(fresh) > maxAnswers {
-		clear(m.answers)
-	}
-	for addr, frames := range fresh {
-		if len(m.answers) < maxAnswers {
-			m.answers[addr] = frames
-		}
-	}
-	return result
-}
-
-// resolve asks DWARF first, then Go's own table; the symbol table names what
-// neither has a function for.
-func (m *module) resolve(addrs []model.VirtAddr) (frames [][]model.Frame) {
-	frames = make([][]model.Frame, len(addrs))
-	if len(addrs) == 0 {
-		return frames
-	}
-	defer m.guard()
-	if m.dwarf != nil {
-		found, err := m.dwarf.Resolve(addrs)
-		if err != nil {
-			m.note(err)
-		}
-		frames = found
-	}
-	m.resolveGo(addrs, frames)
-	for i, addr := range addrs {
-		last := len(frames[i]) - 1
-		if last >= 0 && frames[i][last].Function != "" {
-			continue
-		}
-		symbol, ok := m.symbols.Lookup(addr)
-		switch {
-		case ok && last >= 0:
-			frames[i][last].Function = symbol.Name
-		case ok:
-			frames[i] = []model.Frame{{Function: symbol.Name}}
-		}
-	}
-	return frames
-}
-
 // note keeps the first damage met.
 func (m *module) note(err error) {
 	if m.damage == nil {
@@ -286,10 +179,11 @@ func (m *module) note(err error) {
 // written and fuzzed to have none; a report is worth more than their pride.
 func (m *module) guard() {
 	if cause := recover(); cause != nil {
-		m.note(fmt.Errorf("%s: internal error (please report it): %v\n%s", m.key.path, cause, debug.Stack()))
-		if m.symbols == nil {
-			m.symbols = &object.SymbolTable{}
-		}
-		m.dwarf, m.goFunctions, m.goTableSought = nil, nil, true
+		m.broken(cause)
 	}
+}
+
+func (m *module) broken(cause any) {
+	m.note(fmt.Errorf("%s: internal error (please report it): %v\n%s", m.key.path, cause, debug.Stack()))
+	m.sources.forget()
 }

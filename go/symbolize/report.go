@@ -112,11 +112,11 @@ func (s *Symbolizer) answer(request *request) []model.Partial {
 	}
 	if m.damage != nil {
 		tell(reasonOf(m.damage))
-	} else if m.dwarf == nil && request.lacksLines() {
-		if m.symbols.Len() == 0 {
+	} else if m.dwarfFile() == nil && request.lacksLines() {
+		if source := m.symbolSource(); source == "" {
 			tell("no debug information and no symbols: its frames have addresses only", 0)
 		} else {
-			tell("no debug information: its frames have function names from "+m.symbols.Source+" only", 0)
+			tell("no debug information: its frames have function names from "+source+" only", 0)
 		}
 	}
 	return partials

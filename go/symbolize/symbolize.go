@@ -1,9 +1,10 @@
 // Package symbolize turns file-virtual addresses into source frames.
 //
-// It chooses for each address what can answer: DWARF in the module or in its
-// separate debug file; else, in a Go program, the table that its runtime keeps,
-// which lacks only the columns; else the symbol table, which knows functions
-// only. A
+// It chooses for each address what can answer: the index that an earlier use
+// of the same file left in the cache; else, in a Go program, the table that its
+// runtime keeps, which lacks only the columns and is not compressed; else DWARF
+// in the module or in its separate debug file; else the symbol tables, which
+// know functions only. Each of them is opened when an address needs it. A
 // module that a log names is a stranger's word: it is opened only if it is a
 // regular file of the build that the log names.
 package symbolize
@@ -24,12 +25,32 @@ type Options struct {
 	// DebugDirs are searched for separate debug files by build ID and debug
 	// link; nil means /usr/lib/debug.
 	DebugDirs []string
+	// Fetch, where it is set, gets the debug information of a build from
+	// somewhere else, and is asked last: the path of a file, which is opened
+	// and must be of that build. It may be called from several threads.
+	Fetch func(buildID string) (path string, err error)
+	// SymbolNames gives the outermost frame of each address the LinkageName
+	// that the symbol table has for it, as llvm-symbolizer does: "foo.cold"
+	// for a part of foo that the compiler put elsewhere. It costs reading the
+	// symbol table.
+	SymbolNames bool
+
+	// NoCache answers without the index cache: none is read, made or marked.
+	NoCache bool
+	// CacheDir is the cache's folder; empty means what DefaultCacheDir says.
+	CacheDir string
+	// CacheBytes bounds the cache's size; 0 means DefaultCacheBytes.
+	CacheBytes int64
 }
 
 // Symbolizer chooses and caches the resolvers of modules. It is safe for
 // concurrent use.
 type Symbolizer struct {
 	opts Options
+
+	cacheOnce sync.Once
+	cache     *Cache // nil where it cannot be used
+	cacheErr  error
 
 	mu sync.Mutex // guards what follows
 	// modules were met; failed ones too, so that they are not tried again.
@@ -62,13 +83,41 @@ func (e *MismatchError) reason() string {
 	return fmt.Sprintf("not the build that is wanted: the file's build ID is %s, wanted is %s", e.Have, e.Want)
 }
 
-// Resolve looks up file-virtual addresses of the object file at path; the
-// answer has one list of frames per address, in order, leaf first, inline
-// chain included, empty where nothing is known. buildID, where not empty, must
-// be the file's own, in hexadecimal; else the error is a *MismatchError. A
-// file without debug information answers with functions only. Damage in the
-// debug information is an error only where no address has an answer. Errors
-// wrap those of package object.
+// Each looks up file-virtual addresses of the object file at path and calls
+// visit for each of them, in their order; i is the address's index. frames are
+// leaf first, inline chain included, empty where nothing is known. They, their
+// slice and their strings are good until visit returns: what is kept is cloned.
+// Module, BuildID and VirtAddr of the frames are not set. visit must not use
+// the Symbolizer.
+//
+// buildID, where not empty, must be the file's own, in hexadecimal; else the
+// error is a *MismatchError. A file without debug information answers with
+// functions only. Damage in the debug information is an error only where no
+// address has an answer; all were visited then. Errors wrap those of package
+// object. The cache never is an error here, see CacheError.
+//
+// Many addresses in one call cost much less than as many calls; sorted ones
+// cost least.
+func (s *Symbolizer) Each(path, buildID string, addrs []model.VirtAddr, visit func(i int, frames []model.Frame)) error {
+	m := s.acquire(path, strings.ToLower(buildID))
+	defer m.mu.Unlock()
+	if m.failure != nil {
+		return m.failure
+	}
+	answered := len(addrs) == 0
+	m.each(addrs, func(i int, frames []model.Frame) {
+		answered = answered || len(frames) > 0
+		visit(i, frames)
+	})
+	if m.damage != nil && !answered {
+		return m.damage
+	}
+	return nil
+}
+
+// Resolve looks up addresses as Each does and returns one list of frames per
+// address, in their order. The frames are the caller's and have Module, BuildID
+// and VirtAddr.
 func (s *Symbolizer) Resolve(path, buildID string, addrs []model.VirtAddr) ([][]model.Frame, error) {
 	m := s.acquire(path, strings.ToLower(buildID))
 	defer m.mu.Unlock()
@@ -76,25 +125,18 @@ func (s *Symbolizer) Resolve(path, buildID string, addrs []model.VirtAddr) ([][]
 		return nil, m.failure
 	}
 	frames := m.lookup(addrs)
+	answered := len(frames) == 0
 	for i := range frames {
 		for j := range frames[i] {
 			frame := &frames[i][j]
 			frame.Module, frame.BuildID, frame.VirtAddr = path, m.buildID(), addrs[i]
+			answered = true
 		}
 	}
-	if m.damage != nil && !answered(frames) {
+	if m.damage != nil && !answered {
 		return nil, m.damage
 	}
 	return frames, nil
-}
-
-func answered(frames [][]model.Frame) bool {
-	for i := range frames {
-		if len(frames[i]) > 0 {
-			return true
-		}
-	}
-	return len(frames) == 0
 }
 
 // Close gives back all opened files. The Symbolizer may be used again and

@@ -1,0 +1,176 @@
+package symbolize
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/ffikit/ffikit/go/dwarf"
+	"github.com/ffikit/ffikit/go/model"
+	"github.com/ffikit/ffikit/go/object"
+	"github.com/ffikit/ffikit/go/pclntab"
+)
+
+// resolver is one reader of addresses. It visits them in their order; frames
+// and texts are good until visit returns.
+type resolver interface {
+	Each(addrs []model.VirtAddr, visit func(i int, frames []model.Frame)) error
+}
+
+// sources are a module's readers, each opened when it is first wanted.
+type sources struct {
+	goSought, linesSought, symbolsSought bool
+
+	goTable *pclntab.Table
+	// goText is where goTable knows all functions.
+	goText  []object.AddrRange
+	lines   *dwarf.Data
+	symbols []*object.SymbolTable
+}
+
+func (s *sources) close() error { return nil }
+
+// forget drops the readers for good, after one of them broke.
+func (s *sources) forget() {
+	s.goTable, s.goText, s.lines, s.symbols = nil, nil, nil, nil
+	s.goSought, s.linesSought, s.symbolsSought = true, true, true
+}
+
+// goTable finds the module's Go function table; nil where there is none.
+func (m *module) goTable() *pclntab.Table {
+	s := &m.sources
+	if s.goSought || m.file == nil {
+		return s.goTable
+	}
+	s.goSought = true
+	defer m.guard()
+	table, err := pclntab.Open(m.file)
+	if err != nil && !errors.Is(err, pclntab.ErrNoTable) {
+		m.note(err)
+	}
+	if table != nil {
+		s.goTable, s.goText = table, table.TextRanges()
+	}
+	return table
+}
+
+// inGoText tells whether addr lies where the Go table knows all functions:
+// what it has no answer for is padding.
+func (m *module) inGoText(addr model.VirtAddr) bool {
+	for _, r := range m.sources.goText {
+		if addr >= r.Start && addr < r.End {
+			return true
+		}
+	}
+	return false
+}
+
+// dwarfFile is the file with the module's DWARF; nil where there is none here.
+func (m *module) dwarfFile() *object.File {
+	for _, file := range []*object.File{m.file, m.separate} {
+		if file != nil && file.HasDebugInfo() {
+			return file
+		}
+	}
+	return nil
+}
+
+// lines opens the module's DWARF, which is fetched if there is none here; nil
+// where there is none at all.
+func (m *module) lines() *dwarf.Data {
+	s := &m.sources
+	if s.linesSought {
+		return s.lines
+	}
+	s.linesSought = true
+	defer m.guard()
+	file := m.dwarfFile()
+	if file == nil && m.mayFetch() {
+		m.fetch()
+		file = m.dwarfFile()
+	}
+	if file == nil {
+		return nil
+	}
+	var err error
+	if s.lines, err = dwarf.New(file); err != nil && !errors.Is(err, dwarf.ErrNoDebugInfo) {
+		m.note(err)
+	}
+	return s.lines
+}
+
+// mayHaveLines tells whether it is worth asking for lines, without opening
+// anything.
+func (m *module) mayHaveLines() bool {
+	if m.sources.linesSought {
+		return m.sources.lines != nil
+	}
+	return m.dwarfFile() != nil || m.mayFetch()
+}
+
+func (m *module) mayFetch() bool {
+	return m.from.opts.Fetch != nil && m.separate == nil && m.buildID() != ""
+}
+
+// fetch gets the debug file from somewhere else.
+func (m *module) fetch() {
+	path, err := m.from.opts.Fetch(m.buildID())
+	if err != nil || path == "" {
+		return // there is none, or no way to it: as if none were here
+	}
+	file, err := openBuild(path, m.buildID())
+	if err != nil {
+		m.note(fmt.Errorf("fetched debug information: %w", err))
+		return
+	}
+	m.separate = file
+	// Its symbols are more than those that were read so far, and an index
+	// made without it is not of this module any more.
+	m.sources.symbolsSought, m.sources.symbols = false, nil
+}
+
+// symbolTables are those that name the module's functions: .symtab of it or of
+// its debug file, else what was kept of it (mini debug information) beside
+// .dynsym.
+func (m *module) symbolTables() []*object.SymbolTable {
+	s := &m.sources
+	if s.symbolsSought {
+		return s.symbols
+	}
+	s.symbolsSought = true
+	defer m.guard()
+	for _, file := range []*object.File{m.file, m.separate} {
+		if file == nil || len(s.symbols) > 0 && s.symbols[0].Source == ".symtab" {
+			continue
+		}
+		table, err := file.FunctionSymbols()
+		if err != nil {
+			m.note(err)
+		}
+		if !table.Empty() && (len(s.symbols) == 0 || table.Source == ".symtab") {
+			s.symbols = []*object.SymbolTable{table}
+		}
+	}
+	return s.symbols
+}
+
+// symbolAt names the function that covers addr: of several, the one that
+// starts last. The name is good until the module is closed.
+func (m *module) symbolAt(addr model.VirtAddr) (name string) {
+	defer m.guard()
+	var start model.VirtAddr
+	for _, table := range m.symbolTables() {
+		if symbol, ok := table.Lookup(addr); ok && (name == "" || symbol.VirtAddr > start) {
+			name, start = symbol.Name, symbol.VirtAddr
+		}
+	}
+	return name
+}
+
+// symbolSource is the section that functions are named from, empty where there
+// are no symbols.
+func (m *module) symbolSource() string {
+	if tables := m.symbolTables(); len(tables) > 0 {
+		return tables[0].Source
+	}
+	return ""
+}

@@ -16,6 +16,7 @@ var ErrNoDebugInfo = errors.New("no debug information")
 // Data is the debug information of one object file. It is not safe for
 // concurrent use: lookups fill its caches.
 type Data struct {
+	options            Options
 	file               *object.File
 	main               *image
 	codeStart, codeEnd uint64
@@ -26,6 +27,8 @@ type Data struct {
 
 	spans spanIndex
 	split splitFiles
+	// files were opened beside the program, and are closed with the Data.
+	files []*object.File
 
 	lineTables map[lineKey]*lineTable
 	opcodes    *opcodes
@@ -60,24 +63,51 @@ type reader struct {
 	problem error
 }
 
-// New prepares the debug information in file, which must stay open as long as
-// the Data is used and stays the caller's. Nothing is read yet but section
+// Options say where files may be that the debug information refers to.
+type Options struct {
+	// Supplement opens the supplementary file (.gnu_debugaltlink) of file, when
+	// it is first needed; a nil file means that there is none.
+	Supplement func(file *object.File) (*object.File, error)
+	// Open opens a split unit's file by a path that the debug information names;
+	// nil means object.Open.
+	Open func(path string) (*object.File, error)
+}
+
+// New is NewWith without options.
+func New(file *object.File) (*Data, error) { return NewWith(file, Options{}) }
+
+// NewWith prepares the debug information in file, which must stay open as long
+// as the Data is used and stays the caller's. Nothing is read yet but section
 // headers. Without debug information the error is ErrNoDebugInfo.
-func New(file *object.File) (*Data, error) {
+func NewWith(file *object.File, options Options) (*Data, error) {
 	if !file.HasDebugInfo() {
 		return nil, &object.Error{Path: file.Path(), Err: ErrNoDebugInfo}
 	}
+	if options.Open == nil {
+		options.Open = object.Open
+	}
 	d := &Data{
-		file: file, main: newImage(file, false), numbers: map[*unit]int32{},
+		options: options, file: file, main: newImage(file, false), numbers: map[*unit]int32{},
 		lineTables: map[lineKey]*lineTable{}, paths: map[pathKey]string{},
 	}
 	d.reader.data = d
+	d.main.data = d
 	d.codeStart = ^uint64(0)
 	for _, r := range file.ExecRanges() {
 		d.codeStart = min(d.codeStart, uint64(r.Start))
 		d.codeEnd = max(d.codeEnd, uint64(r.End))
 	}
 	return d, nil
+}
+
+// Close gives back the files that were found by what the debug information says.
+func (d *Data) Close() error {
+	var errs []error
+	for _, file := range d.files {
+		errs = append(errs, file.Close())
+	}
+	d.files = nil
+	return errors.Join(errs...)
 }
 
 // Resolve returns the frames of each address, leaf first, calls that were
@@ -366,8 +396,8 @@ func (d *Data) Producers(limit int) []string {
 // images are all files that debug information was read from.
 func (d *Data) images() []*image {
 	images := []*image{d.main}
-	if d.main.alt != nil {
-		images = append(images, d.main.alt)
+	if d.main.supplement != nil {
+		images = append(images, d.main.supplement)
 	}
 	return append(images, d.split.images...)
 }

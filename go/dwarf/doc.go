@@ -13,8 +13,8 @@
 // references) a budget of steps is spent. Over it, the error is
 // object.ErrLimit.
 //
-// Not read here: split units (.dwo) and supplementary files (dwz), whose
-// frames have a line but no function of their own, and relocatable objects.
+// Split units are read from the package beside the program (FILE.dwp) or from
+// the .dwo files that the skeletons name, if those carry the skeleton's ID.
 //
 // Layouts are from the DWARF 5 standard; sections are cited where they are read.
 package dwarf
@@ -32,6 +32,7 @@ const (
 	maxPathBytes     = 1 << 12
 	maxPaths         = 1 << 18
 	maxInternedTexts = 1 << 16
+	maxSplitBytes    = 1 << 30
 
 	// From so many addresses on, sections are read whole.
 	manyAddrs = 512

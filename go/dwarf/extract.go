@@ -65,7 +65,7 @@ func (r *reader) prepareAll() {
 		}
 		d.active = append(d.active, u)
 	}
-	if alt := d.main.alt; alt != nil {
+	if alt := d.main.alt(); alt != nil {
 		for id := range sectionCount {
 			alt.all(id)
 		}

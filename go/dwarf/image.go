@@ -39,8 +39,12 @@ type image struct {
 	big  bool
 	// split images have sections that end in .dwo.
 	split bool
-	// alt is the supplementary file that dwz made, nil where there is none.
-	alt *image
+	// data has the options of the program's own image; nil in all others.
+	data *Data
+	// supplement is the file that dwz moved common entries to, once it was sought;
+	// nil where there is none.
+	supplement *image
+	sought     bool
 
 	opened [sectionCount]bool
 	whole  [sectionCount]bool
@@ -133,6 +137,25 @@ func (im *image) all(id sectionID) ([]byte, int) {
 func (im *image) size(id sectionID) int {
 	im.open(id)
 	return im.sizes[id]
+}
+
+// alt returns the supplementary file, opened on first use; nil where there is
+// none.
+func (im *image) alt() *image {
+	if im.sought || im.data == nil || im.data.options.Supplement == nil {
+		return im.supplement
+	}
+	im.sought = true
+	file, err := im.data.options.Supplement(im.file)
+	if err != nil {
+		im.fail(err)
+	}
+	if file == nil {
+		return nil
+	}
+	im.data.files = append(im.data.files, file)
+	im.supplement = newImage(file, false)
+	return im.supplement
 }
 
 // text returns the NUL-terminated text at offset, cut at maxNameBytes. The bytes

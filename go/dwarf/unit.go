@@ -23,8 +23,10 @@ type unit struct {
 	// root is what the root entry says, once it was read.
 	root *root
 	// skeleton is the unit of the program that a split unit belongs to: it has
-	// the addresses and the line table.
-	skeleton *unit
+	// the addresses and the line table. strOffsets and rnglists are where in a
+	// package the split unit's parts of those sections start.
+	skeleton             *unit
+	strOffsets, rnglists uint64
 	// whole is the unit that has the entries: u itself, or its split unit, once it
 	// was sought.
 	whole *unit
@@ -53,7 +55,10 @@ type root struct {
 // readUnit reads the header at off (DWARF 5, 7.5.1). next is the offset behind
 // the unit, not above off where the rest cannot be read. u is nil for a unit that
 // holds no code.
-func (im *image) readUnit(off int) (u *unit, next int, err error) {
+func (im *image) readUnit(off int) (u *unit, next int, err error) { return im.readUnitOf(off, 0) }
+
+// readUnitOf reads the header of a unit whose abbreviations count from abbrevs.
+func (im *image) readUnitOf(off, abbrevs int) (u *unit, next int, err error) {
 	const maxHeader = 48
 	d, size := im.need(secInfo, off, off+maxHeader)
 	if off < 0 || off >= size {
@@ -94,7 +99,7 @@ func (im *image) readUnit(off int) (u *unit, next int, err error) {
 	if p > next || u.addrSize != 4 && u.addrSize != 8 {
 		return nil, next, im.errorAt(secInfo, off, object.ErrFormat, "unit header")
 	}
-	if abbrevOff >= uint64(im.size(secAbbrev)) {
+	if abbrevOff += uint64(abbrevs); abbrevOff >= uint64(im.size(secAbbrev)) {
 		return nil, next, im.errorAt(secInfo, off, object.ErrFormat, "abbreviations at 0x%x, past their end", abbrevOff)
 	}
 	u.abbrevOff = int(abbrevOff)
@@ -297,8 +302,8 @@ func (u *unit) bytesAt(place uint64) []byte {
 	case inLine:
 		return u.image.text(secLine, offset)
 	case inAltStr:
-		if u.image.alt != nil {
-			return u.image.alt.text(secStr, offset)
+		if alt := u.image.alt(); alt != nil {
+			return alt.text(secStr, offset)
 		}
 	}
 	return nil

@@ -1,6 +1,9 @@
 package dwarf
 
-import "github.com/ffikit/ffikit/go/object"
+import (
+	"github.com/ffikit/ffikit/go/codemap"
+	"github.com/ffikit/ffikit/go/object"
+)
 
 // hit is what was found for one address: node counts from 1, 0 is none; so does
 // unit, the one whose line table has place.
@@ -217,6 +220,9 @@ func (r *reader) entriesOf(u *unit) (*unit, error) {
 			r.note(err)
 		}
 		if split != nil {
+			if _, err := r.rootOf(split); err != nil {
+				return nil, err
+			}
 			whole = split
 		}
 	}
@@ -315,7 +321,7 @@ func (r *reader) entry(u *unit, target uint64, v *values) *unit {
 	im := u.image
 	if target>>placeShift == inAltInfo {
 		target &= placeMask
-		if im = im.alt; im == nil {
+		if im = im.alt(); im == nil {
 			return nil
 		}
 	}
@@ -345,11 +351,10 @@ func (r *reader) entry(u *unit, target uint64, v *values) *unit {
 }
 
 func (r *reader) languageOf(u *unit) uint8 {
-	of := u
-	if of.root == nil || of.root.language == 0 {
-		if of = u.skeleton; of == nil || of.root == nil {
-			return 0
+	for _, of := range [...]*unit{u, u.whole, u.skeleton} {
+		if of != nil && of.root != nil && of.root.language != 0 {
+			return languageOf(of.root.language)
 		}
 	}
-	return languageOf(of.root.language)
+	return codemap.LanguageUnknown
 }

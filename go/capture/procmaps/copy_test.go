@@ -23,7 +23,7 @@ func copyOf(t *testing.T, text string, options procmaps.CopyOptions) *procmaps.S
 
 func TestSavedCopy(t *testing.T) {
 	program := compile(t, target, filepath.Join(t.TempDir(), "program"))
-	p := start(t, nil, program)
+	p := start(t, program)
 	saved, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", p.pid))
 	require.NoError(t, err)
 	want := symbol(t, program, "in_program")

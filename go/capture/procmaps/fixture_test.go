@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -108,10 +107,9 @@ type running struct {
 	addrs map[string]model.AbsAddr
 }
 
-func start(t testing.TB, attributes *syscall.SysProcAttr, command ...string) running {
+func start(t testing.TB, command ...string) running {
 	t.Helper()
 	cmd := exec.Command(command[0], command[1:]...)
-	cmd.SysProcAttr = attributes
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	require.NoError(t, err)

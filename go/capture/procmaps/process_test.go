@@ -5,8 +5,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -47,7 +48,7 @@ func TestPrograms(t *testing.T) {
 				flags = append([]string{"-B" + tools, "-fuse-ld=lld"}, flags[1:]...)
 			}
 			program := compile(t, target, filepath.Join(t.TempDir(), "program"), flags...)
-			p := start(t, nil, program)
+			p := start(t, program)
 			s := space(t, p.pid)
 			for _, name := range []string{"in_program", "data_of_program"} {
 				module, virt, err := s.Locate(p.addrs[name])
@@ -89,7 +90,7 @@ func TestLibraries(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := compile(t, library, filepath.Join(t.TempDir(), file), "-shared", "-fPIC")
-			p := start(t, nil, program, path)
+			p := start(t, program, path)
 			module, virt, err := space(t, p.pid).Locate(p.addrs["in_library"])
 			require.NoError(t, err)
 			assert.Equal(t, symbol(t, path, "in_library"), virt)
@@ -100,7 +101,7 @@ func TestLibraries(t *testing.T) {
 	path := compile(t, library, filepath.Join(dir, "lib.so"), "-shared", "-fPIC")
 	buildID, virtAddr := readBuildID(t, path), symbol(t, path, "in_library")
 	t.Run("memfd", func(t *testing.T) {
-		p := start(t, nil, program, "memfd:"+path)
+		p := start(t, program, "memfd:"+path)
 		module, virt, err := space(t, p.pid).Locate(p.addrs["in_library"])
 		require.NoError(t, err)
 		assert.Equal(t, virtAddr, virt)
@@ -110,7 +111,7 @@ func TestLibraries(t *testing.T) {
 	t.Run("gone", func(t *testing.T) {
 		copied := filepath.Join(t.TempDir(), "lib.so")
 		run(t, "cp", path, copied)
-		p := start(t, nil, program, "gone:"+copied)
+		p := start(t, program, "gone:"+copied)
 		module, virt, err := space(t, p.pid).Locate(p.addrs["in_library"])
 		require.NoError(t, err)
 		assert.Equal(t, virtAddr, virt)
@@ -122,7 +123,7 @@ func TestLibraries(t *testing.T) {
 	t.Run("replaced", func(t *testing.T) {
 		copied := filepath.Join(t.TempDir(), "lib.so")
 		run(t, "cp", path, copied)
-		p := start(t, nil, program, "gone:"+copied)
+		p := start(t, program, "gone:"+copied)
 		other := compile(t, "int in_library(int n) { return n * 4; }\nint more;\n", copied, "-shared", "-fPIC")
 		require.NotEqual(t, buildID, readBuildID(t, other))
 		module, virt, err := space(t, p.pid).Locate(p.addrs["in_library"])
@@ -133,7 +134,7 @@ func TestLibraries(t *testing.T) {
 	t.Run("program gone", func(t *testing.T) {
 		copied := filepath.Join(t.TempDir(), "program")
 		run(t, "cp", program, copied)
-		p := start(t, nil, copied)
+		p := start(t, copied)
 		require.NoError(t, os.Remove(copied))
 		module, virt, err := space(t, p.pid).Locate(p.addrs["in_program"])
 		require.NoError(t, err)
@@ -143,7 +144,7 @@ func TestLibraries(t *testing.T) {
 	})
 	t.Run("vdso", func(t *testing.T) {
 		dump := filepath.Join(t.TempDir(), "vdso.so")
-		p := start(t, nil, program, "vdso:"+dump)
+		p := start(t, program, "vdso:"+dump)
 		value := symbol(t, dump, "__vdso_getcpu", "-D")
 		module, virt, err := space(t, p.pid).Locate(p.addrs["vdso"] + model.AbsAddr(value))
 		require.NoError(t, err)
@@ -160,21 +161,38 @@ func TestOtherRoot(t *testing.T) {
 	here, err = filepath.EvalSymlinks(here)
 	require.NoError(t, err)
 	root := t.TempDir()
-	require.NoError(t, os.Chmod(filepath.Dir(root), 0o755))
-	there := filepath.Join(root, here)
-	require.NoError(t, os.MkdirAll(filepath.Dir(there), 0o755))
-	compile(t, target, there, "-static")
-	attributes := &syscall.SysProcAttr{Chroot: root}
-	if os.Geteuid() != 0 {
-		attributes.Cloneflags = syscall.CLONE_NEWUSER
-		attributes.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}}
-		attributes.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
+	put := func(from, path string) {
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(root, path)), 0o755))
+		run(t, "cp", "--dereference", from, filepath.Join(root, path))
 	}
-	p := start(t, attributes, here)
-	module, virt, err := space(t, p.pid).Locate(p.addrs["in_program"])
+	program := compile(t, target, filepath.Join(t.TempDir(), "program"))
+	put(program, "/program")
+	for _, match := range regexp.MustCompile(`(/\S+) \(0x`).FindAllStringSubmatch(run(t, "ldd", program), -1) {
+		put(match[1], match[1])
+	}
+	put(compile(t, library, filepath.Join(t.TempDir(), "lib.so"), "-shared", "-fPIC"), here)
+	there := filepath.Join(root, here)
+
+	// As a container is made: a file system of its own becomes the root.
+	mount := t.TempDir()
+	script := `mount -t tmpfs none "$1" && cp -a "$2/." "$1" && cd "$1" && mkdir old && pivot_root . old && exec /program "$3"`
+	command := []string{"unshare", "--mount", "sh", "-c", script, "sh", mount, root, here}
+	if os.Geteuid() != 0 {
+		command = slices.Insert(command, 1, "--map-root-user")
+	}
+	p := start(t, command...)
+	s := space(t, p.pid)
+	module, virt, err := s.Locate(p.addrs["in_program"])
 	require.NoError(t, err)
-	assert.Equal(t, symbol(t, there, "in_program"), virt)
+	assert.Equal(t, symbol(t, program, "in_program"), virt)
+	sameBuild(t, module, readBuildID(t, program))
+
+	module, virt, err = s.Locate(p.addrs["in_library"])
+	require.NoError(t, err)
+	assert.Equal(t, symbol(t, there, "in_library"), virt)
+	assert.Equal(t, here, module.Path)
 	assert.NotEqual(t, here, module.OpenPath)
+	assert.Contains(t, module.OpenPath, "/root/")
 	sameBuild(t, module, readBuildID(t, there))
 	assert.NotEqual(t, readBuildID(t, here), module.BuildID)
 }

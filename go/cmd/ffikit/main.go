@@ -52,7 +52,19 @@ func written(err error) error {
 	return nil
 }
 
-func main() { os.Exit(run(os.Args[1:])) }
+func main() {
+	// Before anything is built for our own verbs: a program that others start
+	// for each crash starts fast.
+	program, name, rest, err := programMeant(os.Args[0], os.Args[1:])
+	switch {
+	case err != nil:
+		fmt.Fprintf(os.Stderr, "ffikit: %v\n", err)
+		os.Exit(exitUsage)
+	case program != 0:
+		os.Exit(speak(program, name, rest))
+	}
+	os.Exit(run(os.Args[1:]))
+}
 
 // run runs the command line and gives the exit code.
 func run(args []string) int {

@@ -29,6 +29,7 @@ var rooms = map[string][]string{
 	"dwarf":     {"codemap", "model", "object"},
 	"symbolize": {"codemap", "model", "object", "dwarf", "pclntab"},
 	"pclntab":   {"codemap", "model", "object"},
+	"compat":    {"model", "object"},
 	// Evidence.
 	"report":            {"model", "report/asan", "report/lsan", "report/stackline", "report/ubsan"},
 	"report/...":        {"model", "report/stackline"},
@@ -57,6 +58,7 @@ var rooms = map[string][]string{
 // foreign says which packages outside of this module and the standard library
 // a room may import; all others none. "*" is any.
 var foreign = map[string][]string{
+	"compat":          {"github.com/ianlancetaylor/demangle"},
 	"normalize":       {"github.com/ianlancetaylor/demangle"},
 	"object":          {"github.com/klauspost/compress/*", "github.com/ulikunitz/xz"},
 	"cmd/ffikit":      {"*"},

@@ -1,0 +1,279 @@
+package compat
+
+import (
+	"debug/elf"
+	"errors"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/ffikit/ffikit/go/model"
+	"github.com/ffikit/ffikit/go/object"
+)
+
+// gnuLineBytes is the buffer of addr2line's fgets, less its final zero.
+const gnuLineBytes = 99
+
+// gnuProgram is binutils' addr2line with its options.
+type gnuProgram struct {
+	command *Command
+	session *session
+	options *gnuOptions
+	names   *names
+	module  *module
+	// digits is how many an address has, mask its bits.
+	digits int
+	mask   uint64
+	// With -j, addresses count from base and lie below size; within says that
+	// there is a section.
+	within     bool
+	base, size uint64
+}
+
+// runGNU is main of addr2line.
+func (c *Command) runGNU(args []string) int {
+	options, err := parseGNU(args, c.Getenv("POSIXLY_CORRECT") != "")
+	if err != nil {
+		c.errorf("%s: %v\n", c.Name, err)
+		var usage gnuUsageError
+		if errors.As(err, &usage) {
+			c.errorf(gnuUsage, c.Name)
+		}
+		return statusFailed
+	}
+	switch {
+	case options.help:
+		return c.printed(strings.Replace(gnuUsage, "%s", c.Name, 1))
+	case options.version:
+		return c.printed("addr2line: ffikit " + c.Version + ", compatible with GNU addr2line (GNU Binutils) 2.40\n")
+	}
+	p := &gnuProgram{
+		command: c, options: options, names: newNames(options.demangle),
+		module: &module{path: options.object, name: options.object},
+	}
+	if !p.open() {
+		return statusFailed
+	}
+	s := &session{protocol: p, resolver: c.Resolver(Sources{}), to: c.Out}
+	p.session = s
+	if len(options.inputs) == 0 {
+		err = s.read(newInput(c.In, gnuLineBytes))
+	} else {
+		for _, input := range options.inputs {
+			if s.full() {
+				s.answer()
+			}
+			p.request(s, []byte(input))
+		}
+		s.answer()
+		s.flush()
+		err = s.writeErr
+	}
+	if err != nil {
+		c.errorf("%s: %v\n", c.Name, err)
+		return statusFailed
+	}
+	return statusOK
+}
+
+func (c *Command) printed(text string) int {
+	if _, err := c.Out.Write([]byte(text)); err != nil {
+		c.errorf("%s: %v\n", c.Name, err)
+		return statusFailed
+	}
+	return statusOK
+}
+
+// open looks at the object file as addr2line does before it reads anything.
+func (p *gnuProgram) open() bool {
+	c, path := p.command, p.options.object
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		c.errorf("%s: '%s': No such file\n", c.Name, path)
+		return false
+	case err != nil:
+		c.errorf("%s: Warning: could not locate '%s'.  reason: %s\n", c.Name, path, reasonOf(err))
+		return false
+	case info.IsDir():
+		c.errorf("%s: Warning: '%s' is a directory\n", c.Name, path)
+		return false
+	case !info.Mode().IsRegular():
+		c.errorf("%s: Warning: '%s' is not an ordinary file\n", c.Name, path)
+		return false
+	case info.Size() == 0:
+		return false
+	case p.options.target != "" && p.options.target != "default" && !strings.HasPrefix(p.options.target, "elf"):
+		c.errorf("%s: %s: invalid bfd target\n", c.Name, path)
+		return false
+	}
+	file, err := object.Open(path)
+	if err != nil {
+		p.refuse(err)
+		return false
+	}
+	defer file.Close()
+	p.digits = 2 * file.AddrSize()
+	p.mask = 1<<(4*p.digits) - 1
+	return p.options.section == "" || p.section(file)
+}
+
+// refuse says in binutils' words why a file is not one to read.
+func (p *gnuProgram) refuse(err error) {
+	c, path := p.command, p.options.object
+	var own *object.Error
+	switch {
+	case errors.As(err, &own) && strings.HasPrefix(own.Reason, "an ar archive"):
+		c.errorf("%s: %s: cannot get addresses from archive\n", c.Name, path)
+	case errors.Is(err, os.ErrPermission):
+		c.errorf("%s: %s: Permission denied\n", c.Name, path)
+	default:
+		c.errorf("%s: %s: file format not recognized\n", c.Name, path)
+	}
+}
+
+// section finds the section that -j names.
+func (p *gnuProgram) section(file *object.File) bool {
+	sections := file.Sections()
+	for i := range sections {
+		section := &sections[i]
+		if section.Name != p.options.section || section.Type == elf.SHT_NULL {
+			continue
+		}
+		p.within, p.base, p.size = true, uint64(section.VirtAddr), section.SizeBytes
+		if section.Flags&elf.SHF_ALLOC == 0 {
+			p.size = 0 // nothing is found in what is not loaded
+		}
+		return true
+	}
+	p.command.errorf("%s: %s: cannot find section %s\n", p.command.Name, p.options.object, p.options.section)
+	return false
+}
+
+// request reads a line as strtoul does: blanks, a sign and 0x may stand before
+// the digits, what follows them is not looked at, and no digits are 0.
+func (p *gnuProgram) request(s *session, line []byte) {
+	s.code(p.module, parseUnsigned(line)&p.mask)
+}
+
+func parseUnsigned(text []byte) uint64 {
+	for len(text) > 0 && (text[0] == ' ' || text[0] >= '\t' && text[0] <= '\r') {
+		text = text[1:]
+	}
+	negative := false
+	if len(text) > 0 && (text[0] == '-' || text[0] == '+') {
+		negative, text = text[0] == '-', text[1:]
+	}
+	if len(text) > 2 && text[0] == '0' && text[1]|0x20 == 'x' && hexDigit(text[2]) <= 15 {
+		text = text[2:]
+	}
+	n := uint64(0)
+	for _, c := range text {
+		digit := hexDigit(c)
+		if digit > 15 {
+			break
+		}
+		if n>>60 != 0 {
+			return 1<<64 - 1 // whatever its sign
+		}
+		n = n<<4 | uint64(digit)
+	}
+	if negative {
+		return -n
+	}
+	return n
+}
+
+func (p *gnuProgram) lookup(addr uint64) model.VirtAddr { return model.VirtAddr(p.base + addr) }
+
+// code answers for an address.
+func (p *gnuProgram) code(out []byte, _ *module, addr uint64, frames []model.Frame) []byte {
+	out = p.appendHeader(out, addr)
+	if len(frames) == 0 || p.within && addr >= p.size {
+		return p.appendNothing(out)
+	}
+	// binutils has one discriminator at a time, and prints it for the callers
+	// too.
+	discriminator := frames[0].Discriminator
+	for i := range frames {
+		if i > 0 && p.options.pretty {
+			out = append(out, " (inlined by) "...)
+		}
+		out = p.appendFrame(out, &frames[i], discriminator)
+		if !p.options.inlines {
+			break
+		}
+	}
+	return out
+}
+
+// failed answers where the file could not be read after all.
+func (p *gnuProgram) failed(out []byte, m *module, addr uint64) []byte {
+	if m.failure != nil && !m.told {
+		m.told = true
+		out = p.session.before(out)
+		p.command.errorf("%s: %v\n", p.command.Name, m.failure)
+	}
+	return p.appendNothing(p.appendHeader(out, addr))
+}
+
+func (p *gnuProgram) appendHeader(out []byte, addr uint64) []byte {
+	if !p.options.addresses {
+		return out
+	}
+	const digits = "0123456789abcdef"
+	out = append(out, "0x"...)
+	for shift := 4 * (p.digits - 1); shift >= 0; shift -= 4 {
+		out = append(out, digits[addr>>shift&15])
+	}
+	if p.options.pretty {
+		return append(out, ": "...)
+	}
+	return append(out, '\n')
+}
+
+func (p *gnuProgram) appendNothing(out []byte) []byte {
+	switch {
+	case p.options.functions && p.options.pretty:
+		out = append(out, "?? "...)
+	case p.options.functions:
+		out = append(out, "??\n"...)
+	}
+	return append(out, "??:0\n"...)
+}
+
+func (p *gnuProgram) appendFrame(out []byte, frame *model.Frame, discriminator uint32) []byte {
+	if p.options.functions {
+		name := frame.LinkageName
+		if name == "" {
+			name = frame.Function
+		}
+		if name == "" {
+			out = append(out, "??"...)
+		} else {
+			out = p.names.appendTo(out, name)
+		}
+		if p.options.pretty {
+			out = append(out, " at "...)
+		} else {
+			out = append(out, '\n')
+		}
+	}
+	path := frame.File
+	if p.options.basenames {
+		path = path[strings.LastIndexByte(path, '/')+1:]
+	}
+	if path == "" {
+		path = "??"
+	}
+	out = append(append(out, path...), ':')
+	if frame.Line == 0 {
+		return append(out, "?\n"...)
+	}
+	out = strconv.AppendUint(out, uint64(frame.Line), 10)
+	if discriminator != 0 {
+		out = strconv.AppendUint(append(out, " (discriminator "...), uint64(discriminator), 10)
+		out = append(out, ')')
+	}
+	return append(out, '\n')
+}

@@ -128,6 +128,10 @@ bench: need-bench build ## a small table: parsing, one symbolization, one crossi
 bench-unwind: need-bench ## what a stack costs, beside libunwind, framehop and libgcc, and how much of it each finds
 	@scripts/bench-unwind $(if $(MARKDOWN),--markdown $(MARKDOWN))
 
+.PHONY: bench-symbolize
+bench-symbolize: need-bench command ## what symbolizing costs, beside five others, and how far all agree with llvm
+	@scripts/bench-symbolize $(if $(QUICK),--quick) $(if $(MARKDOWN),--markdown $(MARKDOWN))
+
 # ---- check -----------------------------------------------------------------
 
 .PHONY: lint

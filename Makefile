@@ -107,6 +107,10 @@ sanitize: need-demo command agent ## the cross-language suite: every fault caugh
 bench-companion: need-bench agent ## what the companion costs beside ASan with its own full stacks
 	scripts/bench-companion
 
+.PHONY: torture
+torture: need-test build ## the symbolizer and 10,000 (MUTANTS) bad files, bombs, files that shrink, hostile paths
+	scripts/torture-symbolize $(if $(MUTANTS),--mutants $(MUTANTS))
+
 .PHONY: torture-unwind
 torture-unwind: need-test ## the walker amid signals, forks and libraries that come and go, RUNS times (1000)
 	scripts/torture-unwind $(RUNS)

@@ -52,7 +52,8 @@ var rooms = map[string][]string{
 	"cmd/libffikit":                 {"", "model", "report", "object", "symbolize", "normalize", "merge", "render", "suppress", "trace", "cmd/libffikit/internal/handle"},
 	"cmd/libffikit/internal/handle": {},
 	// Tests only.
-	"internal/...": {},
+	"internal/...":            {},
+	"internal/torture/driver": {"codemap", "dwarf", "internal/torture", "model", "object", "pclntab", "symbolize"},
 }
 
 // foreign says which packages outside of this module and the standard library

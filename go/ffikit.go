@@ -29,6 +29,10 @@ type Options struct {
 	// Suppressions are the leaks to leave out; nil means suppress.Builtin.
 	// Read counts in them.
 	Suppressions *suppress.List
+	// Met, where not nil, is called with each report once it is complete: with
+	// what is kept of it and of equal ones, whose Count says how many there
+	// were. It may look at the report until it returns. An error ends Read.
+	Met func(*model.Report) error
 }
 
 // Log is one input of Read.
@@ -72,8 +76,11 @@ func Read(opts Options, logs ...Log) (*model.ReportSet, error) {
 		unresolved := symbolizer.Report(&r)
 		normalize.Report(&r, opts.Normalize)
 		partial.add(missed(&r, unresolved)...)
-		if !suppressions.Leaves(&r) {
-			bucketer.Add(r)
+		if suppressions.Leaves(&r) {
+			return nil
+		}
+		if kept := bucketer.Add(r); kept != nil && opts.Met != nil {
+			return opts.Met(kept)
 		}
 		return nil
 	}

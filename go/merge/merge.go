@@ -60,8 +60,9 @@ func NewBucketer(opts Options) *Bucketer {
 // Add takes a normalized report in. The first of equal ones is kept as it is
 // but for its Count, and for what leaked, which is added up; a report that
 // counts nothing yet counts as one. Parts of one leak, which stood in one place
-// of the log, are one meeting.
-func (b *Bucketer) Add(r model.Report) {
+// of the log, are one meeting. What is kept of it and its equals is returned,
+// to look at until the next Add; nil where it was dropped.
+func (b *Bucketer) Add(r model.Report) *model.Report {
 	if r.Count < 1 {
 		r.Count = 1
 	}
@@ -71,16 +72,17 @@ func (b *Bucketer) Add(r model.Report) {
 	r.Fingerprint = Fingerprint(&r)
 	if place, ok := b.index[r.Fingerprint]; ok {
 		b.addTo(place, &r)
-		return
+		return &b.reports[place]
 	}
 	if len(b.reports) >= b.opts.MaxReports {
 		b.dropped += r.Count
-		return
+		return nil
 	}
 	r.Blame, r.Related = blame(&r, b.opts)
 	b.index[r.Fingerprint] = len(b.reports)
 	b.reports = append(b.reports, r)
 	b.last = append(b.last, r.Source)
+	return &b.reports[len(b.reports)-1]
 }
 
 // addTo counts r as one more of a report that is there.

@@ -57,6 +57,10 @@ func (l *lineReader) next() (line stackline.Line, ok bool, err error) {
 			break
 		}
 		l.fill()
+		if errors.Is(l.err, ErrPause) {
+			l.err = nil
+			return stackline.Line{}, false, ErrPause
+		}
 	}
 	if l.end > l.start {
 		line := l.take(l.end-l.start, 0)
@@ -90,6 +94,9 @@ func (l *lineReader) skipLine() {
 		}
 		l.offset += int64(len(rest))
 		l.start, l.end = 0, 0
+		if errors.Is(l.err, ErrPause) {
+			l.err = nil // what a pause would end waits for the line's end
+		}
 		if l.err != nil {
 			return
 		}

@@ -14,11 +14,17 @@
 package report
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
 	"github.com/ffikit/ffikit/go/model"
 )
+
+// ErrPause is what the reader of a log that is still being written returns when
+// nothing came for a while: Read then ends the reports that can end there
+// without loss, emits what is complete, and reads on.
+var ErrPause = errors.New("report: nothing came for a while")
 
 // Read reads all reports of the log r and hands each to emit, as soon as it
 // is complete and no report that began before it is still being read. name is
@@ -35,6 +41,13 @@ func Read(r io.Reader, name string, emit func(model.Report) error) ([]model.Part
 	s := newSession(name, emit)
 	for {
 		line, ok, err := lines.next()
+		if errors.Is(err, ErrPause) {
+			s.endSettled()
+			if err := s.flush(); err != nil {
+				return s.partials(), err
+			}
+			continue
+		}
 		if err != nil {
 			s.endAll(fmt.Sprintf("the log cannot be read on: %v", err))
 			if emitErr := s.flush(); emitErr != nil {

@@ -343,6 +343,17 @@ func (s *session) endStale() {
 	}
 }
 
+// endSettled ends the reports that have all they need, at a pause of the log.
+func (s *session) endSettled() {
+	for i := 0; i < len(s.open); {
+		if s.open[i].machine.Settled() {
+			s.end(i, "")
+			continue
+		}
+		i++
+	}
+}
+
 func (s *session) end(i int, why string) { s.close(i, why, false) }
 
 func (s *session) close(i int, why string, atEnd bool) {

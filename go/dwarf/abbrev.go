@@ -47,6 +47,7 @@ const (
 	classFunction       // a subprogram
 	classInlined        // an inlined call
 	classRoot           // a unit
+	classPartial        // a unit that others import
 	classOpaque         // nothing below it holds code
 )
 
@@ -190,8 +191,10 @@ func classOf(tag uint64) class {
 		return classFunction
 	case tagInlinedSubroutine:
 		return classInlined
-	case tagCompileUnit, tagPartialUnit, tagSkeletonUnit, tagTypeUnit:
+	case tagCompileUnit, tagSkeletonUnit, tagTypeUnit:
 		return classRoot
+	case tagPartialUnit:
+		return classPartial
 	case tagEnumerationType, tagArrayType, tagSubroutineType, tagPointerType, tagCallSite, tagGNUCallSite:
 		return classOpaque
 	}
@@ -311,7 +314,7 @@ func slotOf(a *abbrev, attr uint64, kind stepKind) slot {
 	case attrLinkageName, attrMIPSLinkage:
 		return slotLinkageName
 	}
-	if a.class == classRoot {
+	if a.class == classRoot || a.class == classPartial {
 		return rootSlot(attr)
 	}
 	switch attr {

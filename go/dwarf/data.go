@@ -258,7 +258,13 @@ func (r *reader) visitUnits(units []*unit) {
 		if t == nil {
 			continue
 		}
-		sink := &lineHits{addrs: r.addrs, hits: r.hits, unit: number + 1, open: len(r.addrs)}
+		open := len(r.addrs)
+		if open < manyAddrs {
+			if open = r.open(number); open == 0 {
+				continue
+			}
+		}
+		sink := &lineHits{addrs: r.addrs, hits: r.hits, unit: number + 1, open: open}
 		if !r.runLines(t, sink) {
 			r.note(t.image.errorAt(secLine, t.program, object.ErrFormat, "line table: the program is cut off"))
 		}

@@ -198,7 +198,7 @@ func (e *extraction) add(ranges []addrRange, node int32) {
 	}
 }
 
-// start, row and end take the rows of the unit's line table.
+// start, row and more take the rows of the unit's line table.
 func (e *extraction) start(uint64) uint64 {
 	e.lines = append(e.lines, run{first: int32(len(e.rows))})
 	e.until = 0
@@ -226,7 +226,7 @@ func (e *extraction) row(from, to uint64, p place) uint64 {
 	return 0
 }
 
-func (e *extraction) end() bool { return true }
+func (e *extraction) more() bool { return true }
 
 // flatten visits what intervals cover, in order, each piece with the item of the
 // highest rank there. It sorts them.

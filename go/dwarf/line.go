@@ -9,11 +9,16 @@ type lineSink interface {
 	// start begins a sequence at addr; it returns the least address that it
 	// waits for: rows up to there may be left out.
 	start(addr uint64) (wanted uint64)
-	// row says that [from, to) is at p; it returns what it waits for now.
+	// row says that [from, to) is at p; it returns what it waits for now, or
+	// nothing.
 	row(from, to uint64, p place) (wanted uint64)
-	// end ends the sequence; false ends the program.
-	end() bool
+	// more tells, at the end of a sequence and when it waits for nothing, whether
+	// another sequence may be of use.
+	more() bool
 }
+
+// nothing is behind all addresses.
+const nothing = ^uint64(0)
 
 // runLines executes the line program of t (DWARF 5, 6.2.5). Rows that begin and
 // end below what the sink waits for are not told.
@@ -69,7 +74,7 @@ func (r *reader) runLines(t *lineTable, sink lineSink) bool {
 					if open && before < addr {
 						sink.row(before, addr, at)
 					}
-					if open && !sink.end() {
+					if open && !sink.more() {
 						return true
 					}
 					open = false
@@ -96,7 +101,9 @@ func (r *reader) runLines(t *lineTable, sink lineSink) bool {
 			open = true
 			wanted = sink.start(addr)
 		} else if addr > wanted && before < addr {
-			wanted = sink.row(before, addr, at)
+			if wanted = sink.row(before, addr, at); wanted == nothing && !sink.more() {
+				return true
+			}
 		}
 		before, at = addr, place{file, line, column, discriminator}
 		discriminator = 0
@@ -109,8 +116,8 @@ type lineHits struct {
 	addrs []uint64
 	hits  []hit
 	unit  int32
-	// open is how many addresses of the unit have no place yet; next is the first
-	// one that this sequence may still answer.
+	// open is how many addresses may still find their place in this table; next is
+	// the first one that this sequence may answer.
 	open, next int
 }
 
@@ -123,7 +130,7 @@ func (l *lineHits) wanted() uint64 {
 	if l.next < len(l.addrs) {
 		return l.addrs[l.next]
 	}
-	return ^uint64(0)
+	return nothing
 }
 
 func (l *lineHits) row(from, to uint64, p place) uint64 {
@@ -142,7 +149,19 @@ func (l *lineHits) row(from, to uint64, p place) uint64 {
 	return l.wanted()
 }
 
-func (l *lineHits) end() bool { return l.open > 0 }
+func (l *lineHits) more() bool { return l.open > 0 }
+
+// open counts the addresses that a unit's line table may know: those of its
+// functions, and those of none.
+func (r *reader) open(number int32) int {
+	open := 0
+	for i := range r.hits {
+		if h := &r.hits[i]; h.unit == 0 && (h.node == 0 || r.nodes[h.node-1].unit == number) {
+			open++
+		}
+	}
+	return open
+}
 
 // lower returns the number of addresses below addr.
 func lower(addrs []uint64, addr uint64) int {

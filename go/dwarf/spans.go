@@ -3,35 +3,72 @@ package dwarf
 import (
 	"cmp"
 	"slices"
+	"sort"
 
 	"github.com/ffikit/ffikit/go/object"
 )
 
 // span is a range of addresses of the unit whose header is at off.
 type span struct {
-	start, end uint64
-	off        int
+	start, end, upTo uint64
+	off              int
 }
 
 // spanIndex says which units may hold an address, by .debug_aranges, and by the
-// units' own root entries.
+// units' own root entries. Spans are sorted by their starts; upTo is the greatest
+// end of a span and all before it.
 type spanIndex struct {
 	aranges, roots         []span
 	arangesRead, rootsRead bool
-	// listed are the units that .debug_aranges describes.
-	listed map[int]bool
+	// scanned means that .debug_aranges was gone through once already.
+	scanned bool
+	// unstated are units that state no range, and may hold any address.
+	unstated []*unit
 }
 
-// arangesUnits are the units that .debug_aranges names for r.addrs.
+// arangesUnits are the units that .debug_aranges names for r.addrs. The first
+// call goes through it, the second one keeps it.
 func (r *reader) arangesUnits() []*unit {
 	s := &r.data.spans
-	if !s.arangesRead {
-		s.arangesRead = true
-		if err := r.readAranges(); err != nil {
+	if !s.arangesRead && (!s.scanned || len(r.addrs) >= manyAddrs) {
+		s.scanned = true
+		var offs []int
+		first, last := r.addrs[0], r.addrs[len(r.addrs)-1]
+		err := r.eachArange(func(start, end uint64, off int) bool {
+			if start > last || end <= first || len(offs) > 0 && offs[len(offs)-1] == off {
+				return true
+			}
+			if at := lower(r.addrs, start); at < len(r.addrs) && r.addrs[at] < end {
+				offs = append(offs, off)
+			}
+			return true
+		})
+		if err != nil {
 			r.note(err)
 		}
+		return r.unitsOf(offs)
+	}
+	if !s.arangesRead {
+		s.arangesRead = true
+		if err := r.eachArange(func(start, end uint64, off int) bool {
+			s.aranges = append(s.aranges, span{start: start, end: end, off: off})
+			return len(s.aranges) < maxSpans
+		}); err != nil {
+			r.note(err)
+		}
+		sortSpans(s.aranges)
 	}
 	return r.unitsIn(s.aranges)
+}
+
+// sortSpans sorts by start.
+func sortSpans(spans []span) {
+	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.start, b.start) })
+	upTo := uint64(0)
+	for i := range spans {
+		upTo = max(upTo, spans[i].end)
+		spans[i].upTo = upTo
+	}
 }
 
 // rangesUnits are the units whose root entries state a range that holds one of
@@ -52,33 +89,42 @@ func (r *reader) rangesUnits() []*unit {
 				r.note(err)
 				continue
 			}
+			if root.ranges.has&(1<<slotRanges|1<<slotLowPC) == 0 && root.hasStmtList && !root.partial {
+				s.unstated = append(s.unstated, u)
+			}
 			for _, each := range r.rangesOf(u, &root.ranges) {
 				if len(s.roots) < maxSpans {
-					s.roots = append(s.roots, span{each.start, each.end, u.off})
+					s.roots = append(s.roots, span{start: each.start, end: each.end, off: u.off})
 				}
 			}
 			if r.steps < 0 {
 				break
 			}
 		}
+		sortSpans(s.roots)
 	}
-	return r.unitsIn(s.roots)
+	return append(r.unitsIn(s.roots), s.unstated...)
 }
 
-// unitsIn are the units of spans that hold one of r.addrs, in the order of the
-// file.
+// unitsIn are the units of spans that hold one of r.addrs.
 func (r *reader) unitsIn(spans []span) []*unit {
 	var offs []int
-	first, last := r.addrs[0], r.addrs[len(r.addrs)-1]
-	for i := range spans {
-		s := &spans[i]
-		if s.start > last || s.end <= first || len(offs) > 0 && offs[len(offs)-1] == s.off {
-			continue
-		}
-		if at := lower(r.addrs, s.start); at < len(r.addrs) && r.addrs[at] < s.end {
-			offs = append(offs, s.off)
+	for _, addr := range r.addrs {
+		next := sort.Search(len(spans), func(i int) bool { return spans[i].start > addr })
+		for i := next - 1; i >= 0 && spans[i].upTo > addr; i-- {
+			if spans[i].end > addr {
+				offs = append(offs, spans[i].off)
+			}
+			if !r.spend(1) {
+				break
+			}
 		}
 	}
+	return r.unitsOf(offs)
+}
+
+// unitsOf are the units at offs, in the order of the file.
+func (r *reader) unitsOf(offs []int) []*unit {
 	slices.Sort(offs)
 	offs = slices.Compact(offs)
 	units := make([]*unit, 0, len(offs))
@@ -87,12 +133,12 @@ func (r *reader) unitsIn(spans []span) []*unit {
 			units = append(units, u)
 		}
 	}
-	slices.SortFunc(units, func(a, b *unit) int { return cmp.Compare(a.off, b.off) })
 	return units
 }
 
-// readAranges reads .debug_aranges (DWARF 5, 6.1.2).
-func (r *reader) readAranges() error {
+// eachArange visits .debug_aranges (DWARF 5, 6.1.2) as far as it lies in code:
+// ranges, and the offset of the unit that they are of.
+func (r *reader) eachArange(visit func(start, end uint64, off int) bool) error {
 	d := r.data
 	im := d.main
 	data, size := im.all(secAranges)
@@ -103,9 +149,8 @@ func (r *reader) readAranges() error {
 			return im.errorAt(secAranges, at, object.ErrFormat, "a set of %d bytes reaches past the end", length)
 		}
 		end := next + int(length)
-		p = next + 2 // version: 2 in all versions of DWARF
 		var off uint64
-		off, p = fixed(data, p, offsetSize, im.big)
+		off, p = fixed(data, next+2, offsetSize, im.big) // behind the version, 2 in all versions of DWARF
 		width := int(data[p])
 		p += 2 // and the size of segments
 		if p > end || width != 4 && width != 8 || off >= uint64(im.size(secInfo)) {
@@ -113,18 +158,18 @@ func (r *reader) readAranges() error {
 		}
 		// Tuples are aligned to their size, from the start of the set.
 		p = at + (p-at+2*width-1)/(2*width)*(2*width)
-		for p+2*width <= end {
+		for ; p+2*width <= end; p += 2 * width {
 			var start, count uint64
-			start, p = fixed(data, p, width, im.big)
-			count, p = fixed(data, p, width, im.big)
+			if width == 8 {
+				start, count = fixed64(data, p, im.big), fixed64(data, p+8, im.big)
+			} else {
+				start, count = fixed32(data, p, im.big), fixed32(data, p+4, im.big)
+			}
 			if start == 0 && count == 0 {
 				break
 			}
-			if count > 0 && start+count > start && start >= d.codeStart && start < d.codeEnd {
-				if len(d.spans.aranges) >= maxSpans {
-					return im.errorAt(secAranges, at, object.ErrLimit, "ranges")
-				}
-				d.spans.aranges = append(d.spans.aranges, span{start, start + count, int(off)})
+			if start+count > start && start >= d.codeStart && start < d.codeEnd && !visit(start, start+count, int(off)) {
+				return im.errorAt(secAranges, at, object.ErrLimit, "ranges")
 			}
 		}
 		p = end

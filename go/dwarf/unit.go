@@ -42,6 +42,7 @@ type root struct {
 	producer       uint64
 	stmtList       uint64
 	hasStmtList    bool
+	partial        bool
 	low            uint64
 	dwoName        uint64
 	strOffsetsBase uint64
@@ -201,7 +202,7 @@ func (r *reader) rootOf(u *unit) (*root, error) {
 		}
 	}
 	a := table.get(code)
-	if a == nil || a.class != classRoot || p > u.end {
+	if a == nil || a.class != classRoot && a.class != classPartial || p > u.end {
 		return u.root, im.errorAt(secInfo, u.entries, object.ErrFormat, "the unit's first entry")
 	}
 	// The bases point behind the sections' headers (DWARF 5, 7.26 to 7.28). They
@@ -224,6 +225,7 @@ func (r *reader) rootOf(u *unit) (*root, error) {
 		u.read(d, a.keep, p, &v)
 	}
 	u.root.take(&v)
+	u.root.partial = a.class == classPartial
 	if id, ok := v.get(slotDwoID); ok && u.version < 5 {
 		u.dwoID = id
 	}

@@ -1,11 +1,179 @@
 package symbolize
 
-import "github.com/ffikit/ffikit/go/model"
+import (
+	"errors"
+	"os"
+	"time"
 
-type indexUse struct{}
+	"github.com/ffikit/ffikit/go/codemap"
+	"github.com/ffikit/ffikit/go/model"
+	"github.com/ffikit/ffikit/go/object"
+)
 
-func (u *indexUse) close() error { return nil }
+// indexUse is what one module has to do with the cache.
+type indexUse struct {
+	// sought is set when the cache was looked into, tried when the index was
+	// made or could not be: neither is done twice.
+	sought, tried bool
+	reader        *codemap.Reader
+	file          *os.File
+	// files are what the index is of; nil where the module cannot have one.
+	files []codemap.Identity
+	usage usage
+}
 
-func (m *module) eachIndexed(addrs []model.VirtAddr, visit func(int, []model.Frame)) int { return 0 }
+func (u *indexUse) close() error {
+	var err error
+	if u.file != nil {
+		err = u.file.Close()
+	}
+	*u = indexUse{}
+	return err
+}
 
-type Cache struct{}
+// CacheError says why the cache is not used, or could not be written to; nil
+// where nothing stood in the way. Answers never depend on it.
+func (s *Symbolizer) CacheError() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cacheErr
+}
+
+func (s *Symbolizer) noteCache(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cacheErr == nil {
+		s.cacheErr = err
+	}
+}
+
+// openedCache is nil where there is none.
+func (s *Symbolizer) openedCache() *Cache {
+	s.cacheOnce.Do(func() {
+		cache, err := OpenCache(s.opts.CacheDir, s.opts.CacheBytes)
+		if err != nil {
+			s.noteCache(err)
+			return
+		}
+		s.cache = cache
+	})
+	return s.cache
+}
+
+// eachIndexed visits addresses by the module's index as far as it goes and
+// returns how many that were: none where there is no index, fewer than all
+// where it turned out to be damaged.
+func (m *module) eachIndexed(addrs []model.VirtAddr, visit func(i int, frames []model.Frame)) (done int) {
+	u := &m.index
+	u.usage.calls++
+	u.usage.addrs += len(addrs)
+	if u.reader == nil && !m.openIndex() {
+		return 0
+	}
+	u.reader.SymbolNames = m.from.opts.SymbolNames
+	err := u.reader.Each(addrs, func(i int, frames []model.Frame) {
+		visit(i, frames)
+		done = i + 1
+	})
+	if err != nil {
+		m.from.noteCache(err)
+		m.from.cache.discard(u.files)
+		u.file.Close()
+		u.reader, u.file = nil, nil
+	}
+	return done
+}
+
+// openIndex finds the module's index, or makes it if that is worth it.
+func (m *module) openIndex() bool {
+	u := &m.index
+	if m.from.opts.NoCache || u.sought && (u.files == nil || u.tried) || m.fetchPending() {
+		return false
+	}
+	cache := m.from.openedCache()
+	if cache == nil {
+		return false
+	}
+	if !u.sought {
+		u.sought = true
+		if u.files = m.identities(); u.files == nil {
+			return false
+		}
+		if m.findIndex(cache) {
+			return true
+		}
+		var err error
+		if u.usage.earlier, err = cache.use(u.files); err != nil {
+			m.from.noteCache(err)
+		}
+	}
+	u.usage.debugBytes = m.debugBytes()
+	if !worthIndexing(u.usage) {
+		return false
+	}
+	u.tried = true
+	// Another process may have made it meanwhile.
+	if m.findIndex(cache) {
+		return true
+	}
+	if _, err := m.makeIndex(cache); err != nil {
+		if !errors.Is(err, errNotIndexed) {
+			m.from.noteCache(err)
+		}
+		return false
+	}
+	return m.findIndex(cache)
+}
+
+func (m *module) findIndex(cache *Cache) bool {
+	reader, file, err := cache.find(m.index.files)
+	if err != nil {
+		return false
+	}
+	m.index.reader, m.index.file = reader, file
+	return true
+}
+
+// debugBytes is the size of the files that lines come from.
+func (m *module) debugBytes() int64 {
+	size := int64(0)
+	for _, file := range []*object.File{m.file, m.separate} {
+		if file != nil {
+			size += file.SizeBytes()
+		}
+	}
+	return size
+}
+
+// A file that was changed a moment ago could be changed again without its times
+// showing it: the kernel's clock for them ticks every few milliseconds, that of
+// some file systems every two seconds. A build ID makes up for the latter.
+const (
+	tick       = 20 * time.Millisecond
+	coarseTick = 2 * time.Second
+)
+
+// identities names the files of the module; nil where they could not be told
+// from others by their names and times.
+func (m *module) identities() []codemap.Identity {
+	var files []codemap.Identity
+	for _, file := range []*object.File{m.file, m.separate} {
+		if file == nil {
+			continue
+		}
+		info, err := os.Stat(file.Path())
+		id := codemap.Identity{BuildID: file.BuildID(), Path: file.Path()}
+		if err != nil || !file.SameFile(info) || !identify(info, &id) {
+			return nil
+		}
+		settled := tick
+		if id.BuildID == "" {
+			settled = coarseTick
+		}
+		if time.Since(time.Unix(0, max(id.ModifiedNS, id.ChangedNS))) < settled {
+			return nil
+		}
+		files = append(files, id)
+	}
+	return files
+}

@@ -117,7 +117,7 @@ func (m *module) retire() error {
 
 func (m *module) close() error {
 	m.retired = true
-	errs := []error{m.index.close(), m.sources.close()}
+	errs := []error{m.index.close()}
 	for _, file := range []*object.File{m.file, m.separate} {
 		if file != nil {
 			errs = append(errs, file.Close())

@@ -27,8 +27,6 @@ type sources struct {
 	symbols []*object.SymbolTable
 }
 
-func (s *sources) close() error { return nil }
-
 // forget drops the readers for good, after one of them broke.
 func (s *sources) forget() {
 	s.goTable, s.goText, s.lines, s.symbols = nil, nil, nil, nil
@@ -111,6 +109,12 @@ func (m *module) mayFetch() bool {
 	return m.from.opts.Fetch != nil && m.separate == nil && m.buildID() != ""
 }
 
+// fetchPending tells whether debug information may yet be fetched: until then
+// the module's index is not known, as it is one of both files.
+func (m *module) fetchPending() bool {
+	return !m.sources.linesSought && m.dwarfFile() == nil && m.mayFetch()
+}
+
 // fetch gets the debug file from somewhere else.
 func (m *module) fetch() {
 	path, err := m.from.opts.Fetch(m.buildID())
@@ -123,8 +127,7 @@ func (m *module) fetch() {
 		return
 	}
 	m.separate = file
-	// Its symbols are more than those that were read so far, and an index
-	// made without it is not of this module any more.
+	// Its symbols are more than those that were read so far.
 	m.sources.symbolsSought, m.sources.symbols = false, nil
 }
 

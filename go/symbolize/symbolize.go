@@ -50,9 +50,10 @@ type Symbolizer struct {
 
 	cacheOnce sync.Once
 	cache     *Cache // nil where it cannot be used
-	cacheErr  error
 
 	mu sync.Mutex // guards what follows
+	// cacheErr is the first thing that went wrong with the cache.
+	cacheErr error
 	// modules were met; failed ones too, so that they are not tried again.
 	modules map[moduleKey]*module
 	// clock counts uses, to find the module that was not used longest.

@@ -257,7 +257,7 @@ func (f *File) readSections(t *tables) error {
 	}
 	const maxSectionName = 1 << 10
 	for i, offset := range nameOffsets {
-		f.sections[i].Name = stringAt(names, uint64(offset), maxSectionName)
+		f.sections[i].Name = shared(bytesAt(names, uint64(offset), maxSectionName))
 	}
 	return nil
 }
@@ -265,13 +265,17 @@ func (f *File) readSections(t *tables) error {
 // stringAt returns the NUL-terminated string at offset, cut at limit bytes;
 // empty where offset lies outside of table.
 func stringAt(table []byte, offset uint64, limit int) string {
+	return string(bytesAt(table, offset, limit))
+}
+
+func bytesAt(table []byte, offset uint64, limit int) []byte {
 	if offset >= uint64(len(table)) {
-		return ""
+		return nil
 	}
 	text := table[offset:]
 	text = text[:min(len(text), limit)]
 	if end := bytes.IndexByte(text, 0); end >= 0 {
 		text = text[:end]
 	}
-	return string(text)
+	return text
 }

@@ -63,6 +63,9 @@ func (r *relocator) applyTable(table *Section) error {
 	if err != nil {
 		return err
 	}
+	if err := symbols.load(); err != nil {
+		return err
+	}
 	const batch = 4096 // entries read at a time
 	entrySize := 2 * uint64(f.AddrSize())
 	if table.Type == elf.SHT_RELA {

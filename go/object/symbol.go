@@ -33,7 +33,13 @@ func (f *File) EachSymbol(visit func(Symbol) bool) error {
 		if err != nil {
 			return err
 		}
-		for i := 0; reader != nil && i < reader.count; i++ {
+		if reader == nil {
+			continue
+		}
+		if err := reader.load(); err != nil {
+			return err
+		}
+		for i := range reader.count {
 			s := reader.at(i)
 			name, err := reader.nameAt(s.name)
 			if err != nil {

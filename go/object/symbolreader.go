@@ -4,6 +4,8 @@ import (
 	"debug/elf"
 	"encoding/binary"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"unsafe"
 )
 
@@ -11,7 +13,12 @@ import (
 type symbolReader struct {
 	file    *File
 	section *Section
-	data    []byte
+	// data are the contents, from load on.
+	data   []byte
+	loaded atomic.Bool
+	lock   sync.Mutex // is held while data is made
+	// direct tells that values are addresses, little-endian and 8 bytes long.
+	direct bool
 	// indices are the section indices that do not fit an entry
 	// (SHT_SYMTAB_SHNDX), nil where there are none.
 	indices   []byte
@@ -52,8 +59,8 @@ func (f *File) symbolsOf(kind elf.SectionType) (*symbolReader, error) {
 	return f.openSymbols(at)
 }
 
-// openSymbols reads the symbol table in section at; its names are read when
-// they are asked for.
+// openSymbols opens the symbol table in section at; what it holds is read when
+// it is asked for.
 func (f *File) openSymbols(at int) (*symbolReader, error) {
 	if at >= len(f.sections) {
 		return nil, f.NewError(0, ErrFormat, "symbols in section %d of %d", at, len(f.sections))
@@ -62,6 +69,9 @@ func (f *File) openSymbols(at int) (*symbolReader, error) {
 	r := &symbolReader{file: f, section: section, entrySize: 16}
 	if f.is64 {
 		r.entrySize = 24
+	}
+	if section.Flags&elf.SHF_COMPRESSED != 0 {
+		return nil, f.NewError(section.at(), ErrFormat, "section %s: compressed symbols", section.Name)
 	}
 	if section.EntrySize != 0 && section.EntrySize != uint64(r.entrySize) {
 		return nil, f.NewError(section.at(), ErrFormat, "section %s: symbols of %d bytes", section.Name, section.EntrySize)
@@ -76,30 +86,79 @@ func (f *File) openSymbols(at int) (*symbolReader, error) {
 	if r.names, err = f.viewOf(&f.sections[section.Link]); err != nil {
 		return nil, err
 	}
-	if r.data, err = f.wholeView(section); err != nil {
+	if err := f.checkSection(section); err != nil {
 		return nil, err
 	}
-	r.count = len(r.data) / r.entrySize
+	r.direct = f.order == binary.LittleEndian && f.is64 && f.typ != elf.ET_REL && f.machine != elf.EM_ARM
+	r.count = int(section.SizeBytes / uint64(r.entrySize))
 	for i := range f.sections {
 		if s := &f.sections[i]; s.Type == elf.SHT_SYMTAB_SHNDX && int(s.Link) == at {
-			r.indices, err = f.wholeView(s)
-			break
+			indices, err := f.viewOf(s)
+			if err != nil {
+				return nil, err
+			}
+			r.indices = indices.Buffer()[:indices.Len()]
+			return r, indices.LoadAll()
 		}
 	}
-	return r, err
+	return r, nil
 }
 
-func (f *File) wholeView(s *Section) ([]byte, error) {
-	v, err := f.viewOf(s)
-	if err != nil {
-		return nil, err
+// load reads the whole table.
+func (r *symbolReader) load() error {
+	if r.loaded.Load() {
+		return nil
 	}
-	return v.Buffer()[:v.Len()], v.LoadAll()
+	r.lock.Lock()
+	defer r.lock.Unlock()
+	view, err := r.file.viewOf(r.section)
+	if err == nil {
+		err = view.LoadAll()
+	}
+	if err != nil {
+		return err
+	}
+	if !r.loaded.Load() {
+		r.data = view.Buffer()[:view.Len()]
+		r.loaded.Store(true)
+	}
+	return nil
 }
 
-// at reads symbol i, which there must be.
-func (r *symbolReader) at(i int) rawSymbol {
-	data, order := r.data[i*r.entrySize:][:r.entrySize], r.file.order
+// scanBytes is how much of a table is read at a time: a whole number of
+// entries of both sizes, little enough to stay in the processor's cache.
+const scanBytes = 48 << 10
+
+var scanBuffers = sync.Pool{New: func() any { return new([scanBytes]byte) }}
+
+// scan calls visit with one part of the table after the other until it returns
+// false; first is the number of the part's first symbol. A table that is not
+// loaded is not kept: that takes longer than to go through it.
+func (r *symbolReader) scan(visit func(data []byte, first int) bool) error {
+	if r.loaded.Load() {
+		visit(r.data, 0)
+		return nil
+	}
+	buffer := scanBuffers.Get().(*[scanBytes]byte)
+	defer scanBuffers.Put(buffer)
+	for done, size := 0, r.count*r.entrySize; done < size; done += scanBytes {
+		part := buffer[:min(scanBytes, size-done)]
+		if err := r.file.readInto(part, r.section.FileOffset+uint64(done), "section "+r.section.Name); err != nil {
+			return err
+		}
+		if !visit(part, done/r.entrySize) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// at reads symbol i, which there must be, of a table that was loaded.
+func (r *symbolReader) at(i int) rawSymbol { return r.parse(r.data[i*r.entrySize:], i) }
+
+// parse reads symbol i, which data starts with.
+func (r *symbolReader) parse(data []byte, i int) rawSymbol {
+	data, order := data[:r.entrySize], r.file.order
 	if order == binary.LittleEndian && r.file.is64 {
 		// Nearly all files; the byte order is known and need not be asked for.
 		s := rawSymbol{
@@ -178,8 +237,8 @@ func (r *symbolReader) nameAt(offset uint32) (string, error) {
 // nameStep is how far names are looked for at a time: most end within.
 const nameStep = 256
 
-// shared makes a string of bytes that are never written again: a View fills
-// each byte once, before it gives it out.
+// shared makes a string of bytes that are never written again, such as those of
+// a View: it fills each byte once, before it gives it out.
 func shared(data []byte) string { return unsafe.String(unsafe.SliceData(data), len(data)) }
 
 // nameStart returns the first byte of a name; 0 where it is empty or damaged.
@@ -212,7 +271,14 @@ func (r *symbolReader) isFunction(s *rawSymbol) bool {
 // limit is where the section of symbol i ends: one without size ends there at
 // the latest.
 func (r *symbolReader) limit(i int) uint64 {
-	entry := r.at(i)
-	s := &r.file.sections[entry.section]
+	var one [24]byte
+	entry := one[:r.entrySize]
+	if r.loaded.Load() {
+		entry = r.data[i*r.entrySize:]
+	} else if r.file.readInto(entry, r.section.FileOffset+uint64(i*r.entrySize), r.section.Name) != nil {
+		return 0
+	}
+	symbol := r.parse(entry, i)
+	s := &r.file.sections[symbol.section]
 	return uint64(s.VirtAddr) + s.SizeBytes
 }

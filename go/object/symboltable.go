@@ -23,8 +23,9 @@ type SymbolTable struct {
 	reader *symbolReader // nil in an empty table
 
 	scanned atomic.Int32
-	once    sync.Once
-	sorted  atomic.Pointer[[]symbolEntry]
+	// lock is held while sorted is made.
+	lock   sync.Mutex
+	sorted atomic.Pointer[[]symbolEntry]
 }
 
 type symbolEntry struct {
@@ -53,7 +54,14 @@ func (f *File) FunctionSymbols() (*SymbolTable, error) {
 		if err != nil && firstErr == nil {
 			firstErr = err
 		}
-		if err != nil || reader == nil || !reader.anyFunction() {
+		if err != nil || reader == nil {
+			continue
+		}
+		any, err := reader.anyFunction()
+		if err != nil && firstErr == nil {
+			firstErr = err
+		}
+		if !any {
 			continue
 		}
 		table := &SymbolTable{Source: ".symtab", reader: reader}
@@ -65,24 +73,31 @@ func (f *File) FunctionSymbols() (*SymbolTable, error) {
 	return &SymbolTable{}, firstErr
 }
 
-func (r *symbolReader) anyFunction() bool {
-	for i := range r.count {
-		if s := r.at(i); r.isFunction(&s) {
-			return true
+func (r *symbolReader) anyFunction() (found bool, err error) {
+	err = r.scan(func(data []byte, first int) bool {
+		for ; len(data) >= r.entrySize && !found; data = data[r.entrySize:] {
+			s := r.parse(data, first)
+			found = r.isFunction(&s)
+			first++
 		}
-	}
-	return false
+		return !found
+	})
+	return found, err
 }
 
 // Empty tells whether there is no symbol. Unlike Len it costs nothing.
 func (t *SymbolTable) Empty() bool { return t.reader == nil }
 
-// Len is the number of symbols.
-func (t *SymbolTable) Len() int { return len(t.entries()) }
+// Len is the number of symbols, 0 where they cannot be read.
+func (t *SymbolTable) Len() int {
+	entries, _ := t.entries()
+	return len(entries)
+}
 
 // At returns symbol i, in the order of addresses.
 func (t *SymbolTable) At(i int) Symbol {
-	symbol, _ := t.symbol(&t.entries()[i])
+	entries, _ := t.entries()
+	symbol, _ := t.symbol(&entries[i])
 	return symbol
 }
 
@@ -93,60 +108,46 @@ func (t *SymbolTable) symbol(entry *symbolEntry) (Symbol, error) {
 
 // Lookup returns the function symbol that covers addr. A symbol without size
 // reaches to the next one, at most to the end of its section. Where the file
-// changed so that the name cannot be read there is none. Nothing is allocated.
-func (t *SymbolTable) Lookup(addr model.VirtAddr) (Symbol, bool) {
-	symbol, ok, err := t.find(uint64(addr), t.scan(1))
+// changed so that symbols cannot be read there is none. Nothing is allocated.
+func (t *SymbolTable) Lookup(addr model.VirtAddr) (symbol Symbol, ok bool) {
+	if t.reader == nil {
+		return Symbol{}, false
+	}
+	if t.mayScan(1) {
+		_ = t.scan([]model.VirtAddr{addr}, func(_ int, s Symbol) { symbol, ok = s, true })
+		return symbol, ok
+	}
+	entries, err := t.entries()
+	if err != nil {
+		return Symbol{}, false
+	}
+	at := uint64(addr)
+	next := sort.Search(len(entries), func(i int) bool { return entries[i].addr > at })
+	symbol, ok, err = t.covering(entries[:next], at)
 	return symbol, ok && err == nil
 }
 
 // Each looks up many addresses and calls visit for those that a symbol covers,
 // in the order of addrs. It costs least where addrs are sorted. An error means
-// that names could not be read; the others are visited all the same.
+// that symbols could not be read; the others are visited all the same.
 func (t *SymbolTable) Each(addrs []model.VirtAddr, visit func(i int, symbol Symbol)) error {
-	var failure error
-	scan := t.scan(len(addrs))
-	if !scan {
-		failure = t.join(addrs, visit)
-		return failure
+	switch {
+	case t.reader == nil || len(addrs) == 0:
+		return nil
+	case t.mayScan(len(addrs)):
+		return t.scan(addrs, visit)
 	}
-	for i, addr := range addrs {
-		symbol, ok, err := t.find(uint64(addr), true)
-		if err != nil && failure == nil {
-			failure = err
-		}
-		if ok && err == nil {
-			visit(i, symbol)
-		}
-	}
-	return failure
+	return t.join(addrs, visit)
 }
 
-// scan tells whether n more lookups are few enough not to sort for them.
-func (t *SymbolTable) scan(n int) bool {
-	return t.reader != nil && t.sorted.Load() == nil && n <= maxScanned && t.scanned.Add(int32(n)) <= maxScanned
-}
-
-func (t *SymbolTable) find(addr uint64, scan bool) (Symbol, bool, error) {
-	if t.reader == nil {
-		return Symbol{}, false, nil
-	}
-	if scan {
-		if nearest, ok := t.nearest(addr); ok && t.reader.covers(&nearest, addr, true) {
-			if symbol, err := t.symbol(&nearest); err != nil || symbol.Name != "" {
-				return symbol, true, err
-			}
-		}
-		var few [maxBack]symbolEntry
-		return t.covering(t.nearestFew(addr, &few), addr)
-	}
-	entries := t.entries()
-	next := sort.Search(len(entries), func(i int) bool { return entries[i].addr > addr })
-	return t.covering(entries[:next], addr)
+// mayScan tells whether n more lookups are few enough not to sort for them.
+func (t *SymbolTable) mayScan(n int) bool {
+	return n <= maxScanned && t.sorted.Load() == nil && t.scanned.Add(int32(n)) <= maxScanned
 }
 
 // join goes through sorted addresses and symbols together.
-func (t *SymbolTable) join(addrs []model.VirtAddr, visit func(int, Symbol)) (failure error) {
-	entries := t.entries()
+func (t *SymbolTable) join(addrs []model.VirtAddr, visit func(int, Symbol)) error {
+	entries, failure := t.entries()
 	next, last := 0, uint64(0)
 	for i, addr := range addrs {
 		at := uint64(addr)
@@ -198,64 +199,25 @@ func (r *symbolReader) covers(entry *symbolEntry, addr uint64, nearest bool) boo
 	return addr-entry.addr < entry.size
 }
 
-// nearest is the last symbol that starts at or before addr.
-func (t *SymbolTable) nearest(addr uint64) (best symbolEntry, found bool) {
-	r := t.reader
-	for i := range r.count {
-		s := r.at(i)
-		at := r.addr(&s)
-		if at > addr || found && (at < best.addr || at == best.addr && s.size < best.size) || !r.isFunction(&s) {
-			continue
-		}
-		best, found = symbolEntry{at, s.size, s.name, uint32(i)}, true
-	}
-	return best, found
-}
-
-// nearestFew are the last symbols that start at or before addr, sorted.
-func (t *SymbolTable) nearestFew(addr uint64, few *[maxBack]symbolEntry) []symbolEntry {
-	r, n := t.reader, 0
-	for i := range r.count {
-		s := r.at(i)
-		at := r.addr(&s)
-		if at > addr || n == maxBack && at < few[0].addr || !r.isFunction(&s) {
-			continue
-		}
-		entry := symbolEntry{at, s.size, s.name, uint32(i)}
-		place := n
-		for place > 0 && few[place-1].addr >= at {
-			place--
-		}
-		switch {
-		case place < n && few[place].addr == at:
-			if few[place].size <= s.size {
-				few[place] = entry
-			}
-		case n < maxBack:
-			copy(few[place+1:n+1], few[place:n])
-			few[place] = entry
-			n++
-		default: // the farthest one goes
-			copy(few[:place-1], few[1:place])
-			few[place-1] = entry
-		}
-	}
-	return few[:n]
-}
-
 // entries are the symbols sorted by address.
-func (t *SymbolTable) entries() []symbolEntry {
+func (t *SymbolTable) entries() ([]symbolEntry, error) {
 	if t.reader == nil {
-		return nil
+		return nil, nil
 	}
 	if sorted := t.sorted.Load(); sorted != nil {
-		return *sorted
+		return *sorted, nil
 	}
-	t.once.Do(func() {
-		entries := onePerAddress(sortByAddr(t.reader.functions()))
-		t.sorted.Store(&entries)
-	})
-	return *t.sorted.Load()
+	t.lock.Lock()
+	defer t.lock.Unlock()
+	if sorted := t.sorted.Load(); sorted != nil {
+		return *sorted, nil
+	}
+	if err := t.reader.load(); err != nil {
+		return nil, err
+	}
+	entries := onePerAddress(sortByAddr(t.reader.functions()))
+	t.sorted.Store(&entries)
+	return entries, nil
 }
 
 // functions are the function symbols in the order of the file.

@@ -99,5 +99,9 @@ type Suppressed struct {
 // inlined calls included. Frames is empty where nothing is known.
 type AddressFrames struct {
 	VirtAddr VirtAddr `json:"virt_addr"`
-	Frames   []Frame  `json:"frames"`
+	// AbsAddr is set where an address of a process was asked for, and Module
+	// then to the file that has VirtAddr; both are empty where it lies in none.
+	AbsAddr AbsAddr `json:"abs_addr,omitempty"`
+	Module  string  `json:"module,omitempty"`
+	Frames  []Frame `json:"frames"`
 }

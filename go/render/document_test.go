@@ -101,6 +101,8 @@ func documents() map[string]*render.Document {
 		"addresses": {Addresses: []model.AddressFrames{
 			{VirtAddr: 0x26ff, Frames: useAfterFree().Stacks[0].Frames[:2]},
 			{VirtAddr: 0x1},
+			{AbsAddr: 0x7f2364186691, Module: "/src/victim/out/libcvictim.so", VirtAddr: 0x2691, Frames: useAfterFree().Stacks[0].Frames[:1]},
+			{AbsAddr: 0x5060002b7c63},
 		}},
 		"empty": {},
 	}

@@ -90,7 +90,7 @@ func TestSchemaAndModelDoNotDrift(t *testing.T) {
 
 	reports := jsonText(t, &render.Document{ReportSet: set, Command: &command})
 	require.NoError(t, validate(t, reports))
-	addresses := jsonText(t, &render.Document{Addresses: []model.AddressFrames{{VirtAddr: 1, Frames: []model.Frame{frame}}}})
+	addresses := jsonText(t, &render.Document{Addresses: []model.AddressFrames{{VirtAddr: 1, AbsAddr: 2, Module: "/a", Frames: []model.Frame{frame}}}})
 	require.NoError(t, validate(t, addresses))
 
 	said := map[string]bool{}

@@ -277,7 +277,15 @@ func (p *textPrinter) closing(doc *Document) {
 }
 
 func (p *textPrinter) address(a *model.AddressFrames) {
-	p.line(p.paint(styleBold, a.VirtAddr.String()))
+	if a.AbsAddr == 0 {
+		p.line(p.paint(styleBold, a.VirtAddr.String()))
+	} else {
+		place := ""
+		if a.Module != "" {
+			place = "  " + shortenPlace(printable(a.Module, 1000), p.opts.Width-40) + "+" + a.VirtAddr.String()
+		}
+		p.line(p.paint(styleBold, a.AbsAddr.String()), p.paint(styleDim, place))
+	}
 	if len(a.Frames) == 0 {
 		p.line("    (nothing is known of it)")
 		return

@@ -16,13 +16,14 @@ type grid struct {
 	stride uint32
 	widths [maxFields]byte
 	fields [maxFields]field
+	// narrow rows have at most 64 bits, which are read at once.
+	narrow bool
 }
 
 // field says where in a row it lies.
 type field struct {
-	at    uint32 // bytes
-	shift uint8
-	mask  uint64
+	bit  uint32
+	mask uint32
 }
 
 func newGrid(widths ...byte) (grid, error) {
@@ -33,10 +34,10 @@ func newGrid(widths ...byte) (grid, error) {
 			return grid{}, fmt.Errorf("a field of %d bits", width)
 		}
 		g.widths[i] = width
-		g.fields[i] = field{at: total / 8, shift: uint8(total % 8), mask: 1<<width - 1}
+		g.fields[i] = field{bit: total, mask: uint32(1<<width - 1)}
 		total += uint32(width)
 	}
-	g.stride = (total + 7) / 8
+	g.stride, g.narrow = (total+7)/8, total <= 64
 	return g, nil
 }
 
@@ -53,19 +54,39 @@ func gridFor(rows int, maxima ...uint32) grid {
 
 func (g *grid) size() uint64 { return uint64(g.rows) * uint64(g.stride) }
 
-// get reads field i of the row that starts at row; the slice has slackBytes
-// more than the row.
-func (g *grid) get(row []byte, i int) uint32 {
+// packed is a row as it lies in a file, with slackBytes more.
+type packed struct {
+	row  []byte
+	word uint64
+}
+
+func (g *grid) open(row []byte) packed {
+	return packed{row, binary.LittleEndian.Uint64(row)}
+}
+
+// get reads field i of a row.
+func (g *grid) get(p packed, i int) uint32 {
 	f := &g.fields[i]
-	return uint32(binary.LittleEndian.Uint64(row[f.at:]) >> f.shift & f.mask)
+	if g.narrow {
+		return uint32(p.word>>(f.bit&63)) & f.mask
+	}
+	return uint32(binary.LittleEndian.Uint64(p.row[f.bit/8:])>>(f.bit%8)) & f.mask
 }
 
 // put adds the fields of one row to row, which is zero and has slackBytes more
 // than the row.
 func (g *grid) put(row []byte, values ...uint32) {
+	if g.narrow {
+		word := uint64(0)
+		for i, value := range values {
+			word |= uint64(value) << (g.fields[i].bit & 63)
+		}
+		binary.LittleEndian.PutUint64(row, word)
+		return
+	}
 	for i, value := range values {
 		f := &g.fields[i]
-		at := row[f.at:]
-		binary.LittleEndian.PutUint64(at, binary.LittleEndian.Uint64(at)|uint64(value)<<f.shift)
+		at := row[f.bit/8:]
+		binary.LittleEndian.PutUint64(at, binary.LittleEndian.Uint64(at)|uint64(value)<<(f.bit%8))
 	}
 }

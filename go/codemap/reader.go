@@ -2,7 +2,6 @@ package codemap
 
 import (
 	"io"
-	"unsafe"
 
 	"github.com/ffikit/ffikit/go/model"
 )
@@ -26,6 +25,12 @@ type Reader struct {
 	header header
 	blocks *blocks
 	frames []model.Frame
+	// err is the first thing found wrong; what is read after it is zero.
+	err error
+	// files and functions were decoded before; functions is nil until many
+	// addresses were asked for.
+	files     []string
+	functions []function
 }
 
 // Open reads the header of an index file of size bytes. The Reader reads the
@@ -47,7 +52,7 @@ func Open(file io.ReaderAt, size int64) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Reader{header: *h, blocks: b}, nil
+	return &Reader{header: *h, blocks: b, files: make([]string, h.grids[gridFiles].rows)}, nil
 }
 
 // Identities are the files that the index was made from, the code's own first.
@@ -60,129 +65,110 @@ func (r *Reader) Identities() []Identity { return r.header.identities }
 // memory. Nothing is allocated for an address. An error ends the visits: the
 // file is damaged or was changed, and wants to be made anew.
 func (r *Reader) Each(addrs []model.VirtAddr, visit func(i int, frames []model.Frame)) error {
-	if len(addrs) >= manyAddrs && r.blocks.missing > 0 {
-		if err := r.blocks.loadAll(); err != nil {
-			return err
-		}
+	if r.err == nil && len(addrs) >= manyAddrs && r.functions == nil {
+		r.err = r.blocks.loadAll()
+		r.functions = make([]function, r.header.grids[gridFunctions].rows)
 	}
 	for i, addr := range addrs {
-		if err := r.find(uint64(addr)); err != nil {
-			return err
+		r.frames = r.frames[:0]
+		if index, ok := r.recordAt(uint64(addr)); ok {
+			g := &r.header.grids[gridRecords]
+			record := r.row(g, index)
+			if node, place := g.get(record, 0), g.get(record, 1); node != 0 || place != 0 {
+				r.chain(node, place)
+			}
+		}
+		if r.err != nil {
+			return r.err
 		}
 		visit(i, r.frames)
 	}
-	return nil
-}
-
-// find fills r.frames.
-func (r *Reader) find(addr uint64) error {
-	r.frames = r.frames[:0]
-	index, ok, err := r.recordAt(addr)
-	if err != nil || !ok {
-		return err
-	}
-	records := &r.header.grids[gridRecords]
-	record, err := r.row(gridRecords, index)
-	if err != nil {
-		return err
-	}
-	node, place := records.get(record, 0), records.get(record, 1)
-	if node == 0 && place == 0 {
-		return nil
-	}
-	return r.chain(node, place)
+	return r.err
 }
 
 // recordAt finds the record that holds for addr.
-func (r *Reader) recordAt(addr uint64) (index uint32, ok bool, err error) {
+func (r *Reader) recordAt(addr uint64) (index uint32, ok bool) {
 	h := &r.header
 	into := addr - h.base
-	if addr < h.base || into >= 1<<32 || h.grids[gridStarts].rows == 0 {
-		return 0, false, nil
-	}
 	buckets, starts := &h.grids[gridBuckets], &h.grids[gridStarts]
+	if addr < h.base || into >= 1<<32 || starts.rows == 0 {
+		return 0, false
+	}
 	number := into >> h.shift
 	if number+1 >= uint64(buckets.rows) {
-		return starts.rows - 1, true, nil
+		return starts.rows - 1, true
 	}
-	first, err := r.row(gridBuckets, uint32(number))
-	if err != nil {
-		return 0, false, err
-	}
-	low := buckets.get(first, 0)
-	behind, err := r.row(gridBuckets, uint32(number)+1)
-	if err != nil {
-		return 0, false, err
-	}
-	high := buckets.get(behind, 0)
+	low := buckets.get(r.row(buckets, uint32(number)), 0)
+	high := buckets.get(r.row(buckets, uint32(number)+1), 0)
 	if low > high || high > starts.rows || uint64(high-low) > 1<<h.shift {
-		return 0, false, damaged("bucket %d from %d to %d", number, low, high)
+		r.fail("bucket %d from %d to %d", number, low, high)
+		return 0, false
 	}
+	// The rows of a bucket rise: find the first that starts behind the address.
 	rest := uint32(into & (1<<h.shift - 1))
 	for low < high {
-		// The rows of a bucket rise: the first that starts behind the address.
 		middle := low + (high-low)/2
-		start, err := r.row(gridStarts, middle)
-		if err != nil {
-			return 0, false, err
-		}
-		if starts.get(start, 0) > rest {
+		if starts.get(r.row(starts, middle), 0) > rest {
 			high = middle
 		} else {
 			low = middle + 1
 		}
 	}
-	return low - 1, low > 0, nil
+	return low - 1, low > 0
 }
 
 // chain appends the frames of node and of all that it was inlined into.
-func (r *Reader) chain(node, place uint32) error {
-	nodes := &r.header.grids[gridNodes]
+func (r *Reader) chain(node, place uint32) {
+	nodes, places := &r.header.grids[gridNodes], &r.header.grids[gridPlaces]
 	for len(r.frames) < maxChain {
-		row, err := r.row(gridNodes, node)
-		if err != nil {
-			return err
-		}
-		function, parent, call := nodes.get(row, 0), nodes.get(row, 1), nodes.get(row, 2)
-		if len(r.frames) < cap(r.frames) {
-			r.frames = r.frames[:len(r.frames)+1]
-			r.frames[len(r.frames)-1] = model.Frame{}
-		} else {
-			r.frames = append(r.frames, model.Frame{})
-		}
+		r.frames = append(r.frames, model.Frame{})
 		frame := &r.frames[len(r.frames)-1]
-		file, err := r.describePlace(frame, place)
-		if err != nil {
-			return err
+		file := uint32(0)
+		if place != 0 {
+			row := r.row(places, place)
+			file = places.get(row, 0)
+			frame.File, frame.Line = r.file(file), int(places.get(row, 1))
+			frame.Discriminator, frame.Column = places.get(row, 2), int(places.get(row, 3))
 		}
-		if err := r.describeFunction(frame, function, file); err != nil {
-			return err
-		}
+		row := r.row(nodes, node)
+		parent, call := nodes.get(row, 1), nodes.get(row, 2)
+		r.describe(frame, nodes.get(row, 0), file)
 		if parent == 0 {
-			return r.nameRoot(frame, call)
+			r.nameRoot(frame, call)
+			return
 		}
 		if parent >= node {
-			return damaged("node %d, %d before it", node, parent)
+			r.fail("node %d, %d before it", node, parent)
+			return
 		}
 		frame.Inlined = true
 		node, place = node-parent, call
 	}
-	return damaged("node %d is inlined too deep", node)
+	r.fail("node %d is inlined too deep", node)
+}
+
+// describe sets what is known of a function whose frame stands in file.
+func (r *Reader) describe(frame *model.Frame, number, file uint32) {
+	if number == 0 {
+		return
+	}
+	f := r.function(number)
+	frame.Function, frame.LinkageName, frame.Language = f.name, f.linkage, f.language
+	// The distance from the declaration means something in one file only. A Go
+	// function whose file is not told lies in one.
+	if int(f.line) <= frame.Line && (f.file == file || f.file == 0 && f.language == model.LanguageGo) {
+		frame.FunctionLine = int(f.line)
+	}
 }
 
 // nameRoot ends a chain with the function's own frame.
-func (r *Reader) nameRoot(frame *model.Frame, symbol uint32) error {
+func (r *Reader) nameRoot(frame *model.Frame, symbol uint32) {
 	if symbol != 0 && (frame.Function == "" || r.SymbolNames) {
-		name, err := r.text(gridNames, symbol)
-		if err != nil {
-			return err
-		}
-		NameBySymbol(frame, name, r.SymbolNames)
+		NameBySymbol(frame, r.text(gridNames, symbol), r.SymbolNames)
 	}
 	if len(r.frames) == 1 && frame.Function == "" && frame.File == "" {
 		r.frames = r.frames[:0]
 	}
-	return nil
 }
 
 // NameBySymbol gives the frame of a function what its symbol tells: its name
@@ -199,94 +185,4 @@ func NameBySymbol(frame *model.Frame, symbol string, linkage bool) {
 	default:
 		frame.LinkageName = symbol
 	}
-}
-
-// describePlace sets what is known of a place; it returns its file's number.
-func (r *Reader) describePlace(frame *model.Frame, place uint32) (file uint32, err error) {
-	if place == 0 {
-		return 0, nil
-	}
-	places := &r.header.grids[gridPlaces]
-	row, err := r.row(gridPlaces, place)
-	if err != nil {
-		return 0, err
-	}
-	file = places.get(row, 0)
-	frame.Line, frame.Discriminator, frame.Column = int(places.get(row, 1)), places.get(row, 2), int(places.get(row, 3))
-	frame.File, err = r.text(gridFiles, file)
-	return file, err
-}
-
-func (r *Reader) describeFunction(frame *model.Frame, function, file uint32) error {
-	if function == 0 {
-		return nil
-	}
-	functions := &r.header.grids[gridFunctions]
-	row, err := r.row(gridFunctions, function)
-	if err != nil {
-		return err
-	}
-	name, linkage := functions.get(row, 0), functions.get(row, 1)
-	declared, line := functions.get(row, 2), int(functions.get(row, 3))
-	frame.Language = ModelLanguage(uint8(functions.get(row, 4)))
-	// The distance from the declaration means something in one file only. A Go
-	// function whose file is not told lies in one.
-	if (declared == file || declared == 0 && frame.Language == model.LanguageGo) && line <= frame.Line {
-		frame.FunctionLine = line
-	}
-	if frame.Function, err = r.text(gridNames, name); err != nil || linkage == 0 {
-		return err
-	}
-	frame.LinkageName, err = r.text(gridNames, linkage)
-	return err
-}
-
-// row returns a row of a table and slackBytes more.
-func (r *Reader) row(table int, index uint32) ([]byte, error) {
-	g := &r.header.grids[table]
-	if index >= g.rows {
-		return nil, damaged("row %d of table %d, which has %d", index, table, g.rows)
-	}
-	at := g.start - headerBytes + uint64(index)*uint64(g.stride)
-	end := at + uint64(g.stride)
-	if r.blocks.missing > 0 {
-		if err := r.blocks.load(at, end); err != nil {
-			return nil, err
-		}
-	}
-	return r.blocks.data[at : end+slackBytes], nil
-}
-
-// text returns string number of gridFiles or gridNames. It points into the
-// blocks, which are written once only.
-func (r *Reader) text(table int, number uint32) (string, error) {
-	if number == 0 {
-		return "", nil
-	}
-	g := &r.header.grids[table]
-	row, err := r.row(table, number)
-	if err != nil {
-		return "", err
-	}
-	next, err := r.row(table, number+1)
-	if err != nil {
-		return "", err
-	}
-	texts := r.header.areas[areaFiles+table-gridFiles]
-	start, end := uint64(g.get(row, 0)), uint64(g.get(next, 0))
-	if start > end || end > texts.size {
-		return "", damaged("string %d of table %d from %d to %d", number, table, start, end)
-	}
-	start, end = texts.start-headerBytes+start, texts.start-headerBytes+end
-	if r.blocks.missing > 0 {
-		if err := r.blocks.load(start, end); err != nil {
-			return "", err
-		}
-	}
-	if start == end {
-		return "", nil
-	}
-	// SAFETY: the bytes lie in data, which lives as long as the string does,
-	// and no block is written again after it was loaded.
-	return unsafe.String(&r.blocks.data[start], int(end-start)), nil
 }

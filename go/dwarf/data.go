@@ -54,7 +54,6 @@ type reader struct {
 	texts    []declTexts
 	ranges   []addrRange
 	scopes   []scope
-	kept     []placeKept
 
 	// steps and textBytes are what is left of the budget, see doc.go.
 	steps, textBytes int

@@ -21,27 +21,62 @@ func (d *Data) Extract(workers int) (*codemap.Table, error) {
 		return nil, &object.Error{Path: d.file.Path(), Reason: "more than 4 GiB of code", Err: object.ErrLimit}
 	}
 	r.prepareAll()
-	parts := make([]*extraction, len(d.active))
+	j := newJoiner(r)
+	workers = max(1, min(workers, len(d.active)))
+	// Scratch memory goes round: what a unit said is taken in the order of the
+	// file, and only rows and segments stay.
+	scratch := make(chan *extraction, workers+1)
+	for range workers + 1 {
+		scratch <- newExtraction(d)
+	}
+	type unitDone struct {
+		number int32
+		e      *extraction
+	}
+	done := make(chan unitDone, workers+1)
 	var next atomic.Int32
-	var wait sync.WaitGroup
-	readers := make([]*reader, max(1, min(workers, len(d.active))))
+	var order sync.Mutex
+	readers := make([]*reader, workers)
 	for i := range readers {
 		readers[i] = &reader{data: d, steps: r.steps}
-		wait.Add(1)
 		go func(r *reader) {
-			defer wait.Done()
-			for number := next.Add(1) - 1; int(number) < len(parts); number = next.Add(1) - 1 {
-				parts[number] = r.extract(number)
+			for {
+				// A number and the memory for it are taken together, so that the least
+				// number open never waits.
+				order.Lock()
+				e := <-scratch
+				number := next.Add(1) - 1
+				order.Unlock()
+				if int(number) >= len(d.active) {
+					scratch <- e
+					done <- unitDone{number: -1}
+					return
+				}
+				r.extract(number, e)
+				done <- unitDone{number, e}
 			}
 		}(readers[i])
 	}
-	wait.Wait()
+	waiting := map[int32]*extraction{}
+	for running, taken := workers, int32(0); running > 0 || len(waiting) > 0; {
+		if e := waiting[taken]; e != nil {
+			delete(waiting, taken)
+			j.take(taken, e)
+			taken++
+			scratch <- e
+			continue
+		}
+		if each := <-done; each.e != nil {
+			waiting[each.number] = each.e
+		} else {
+			running--
+		}
+	}
 	for _, each := range readers {
 		r.note(each.problem)
 		r.steps = min(r.steps, each.steps)
 	}
-	table := r.join(parts)
-	return table, r.finish()
+	return j.finish(), r.finish()
 }
 
 // prepareAll reads what the units share, so that workers only read.
@@ -86,18 +121,24 @@ type extraction struct {
 	base, limit uint64
 	nodes       []node
 	decls       []decl
+	declared    []declared
 
 	// tree are the ranges of the function in hand and of what was inlined into
 	// it.
-	tree     []interval
-	segments []segment
-	// functions are the runs of segments, lines the runs of rows.
-	functions, lines []run
+	tree  []interval
+	lanes lanes
 
-	rows   []rowAt
 	places []place
 	kept   []placeKept
 	until  uint32
+}
+
+// lanes are the segments of functions and the rows of lines, each in runs.
+type lanes struct {
+	segments  []segment
+	functions []run
+	rows      []rowAt
+	lines     []run
 }
 
 // interval belongs to item, where no interval of a higher rank does.
@@ -128,12 +169,21 @@ type placeKept struct {
 
 const placesKept = 1 << 12
 
-// extract reads one unit.
-func (r *reader) extract(number int32) *extraction {
+func newExtraction(d *Data) *extraction {
+	return &extraction{
+		base: d.codeStart, limit: d.codeEnd,
+		declared: make([]declared, declaredPlaces), kept: make([]placeKept, placesKept),
+	}
+}
+
+// extract reads one unit into e.
+func (r *reader) extract(number int32, e *extraction) {
 	d := r.data
-	e := &extraction{base: d.codeStart, limit: d.codeEnd, kept: r.placesKept()}
-	r.extraction, r.nodes, r.decls = e, nil, nil
-	clear(r.declared)
+	clear(e.declared)
+	clear(e.kept)
+	e.places = e.places[:0]
+	e.lanes = lanes{e.lanes.segments[:0], e.lanes.functions[:0], e.lanes.rows[:0], e.lanes.lines[:0]}
+	r.extraction, r.nodes, r.decls, r.declared = e, e.nodes[:0], e.decls[:0], e.declared
 	if err := r.walk(number); err != nil {
 		r.note(err)
 	}
@@ -141,17 +191,7 @@ func (r *reader) extract(number int32) *extraction {
 	if t := d.active[number].linesReady(); t != nil && !r.runLines(t, e) {
 		r.note(t.image.errorAt(secLine, t.program, object.ErrFormat, "line table: the program is cut off"))
 	}
-	e.nodes, e.decls, e.kept = r.nodes, r.decls, nil
-	return e
-}
-
-// placesKept is an empty cache.
-func (r *reader) placesKept() []placeKept {
-	if r.kept == nil {
-		r.kept = make([]placeKept, placesKept)
-	}
-	clear(r.kept)
-	return r.kept
+	e.nodes, e.decls = r.nodes, r.decls
 }
 
 func (u *unit) linesReady() *lineTable {
@@ -178,14 +218,14 @@ func (e *extraction) function() {
 		return
 	}
 	flatten(e.tree, func(start, end uint32, node int32) {
-		last := len(e.functions) - 1
-		if last < 0 || e.functions[last].end != start {
-			at := int32(len(e.segments))
-			e.functions = append(e.functions, run{start: start, first: at})
+		last := len(e.lanes.functions) - 1
+		if last < 0 || e.lanes.functions[last].end != start {
+			at := int32(len(e.lanes.segments))
+			e.lanes.functions = append(e.lanes.functions, run{start: start, first: at})
 			last++
 		}
-		e.segments = append(e.segments, segment{start, end, node})
-		e.functions[last].end, e.functions[last].last = end, int32(len(e.segments))
+		e.lanes.segments = append(e.lanes.segments, segment{start, end, node})
+		e.lanes.functions[last].end, e.lanes.functions[last].last = end, int32(len(e.lanes.segments))
 	})
 	e.tree = e.tree[:0]
 }
@@ -200,7 +240,7 @@ func (e *extraction) add(ranges []addrRange, node int32) {
 
 // start, row and more take the rows of the unit's line table.
 func (e *extraction) start(uint64) uint64 {
-	e.lines = append(e.lines, run{first: int32(len(e.rows))})
+	e.lanes.lines = append(e.lanes.lines, run{first: int32(len(e.lanes.rows))})
 	e.until = 0
 	return 0
 }
@@ -210,8 +250,8 @@ func (e *extraction) row(from, to uint64, p place) uint64 {
 		return 0
 	}
 	start, end := uint32(from-e.base), uint32(min(to, e.limit)-e.base)
-	current := &e.lines[len(e.lines)-1]
-	if int(current.first) == len(e.rows) {
+	current := &e.lanes.lines[len(e.lanes.lines)-1]
+	if int(current.first) == len(e.lanes.rows) {
 		current.start, e.until = start, start
 	}
 	if start = max(start, e.until); start >= end {
@@ -219,10 +259,10 @@ func (e *extraction) row(from, to uint64, p place) uint64 {
 	}
 	e.until, current.end = end, end
 	number := e.number(p)
-	if last := len(e.rows) - 1; last < int(current.first) || e.rows[last].place != number {
-		e.rows = append(e.rows, rowAt{start, number})
+	if last := len(e.lanes.rows) - 1; last < int(current.first) || e.lanes.rows[last].place != number {
+		e.lanes.rows = append(e.lanes.rows, rowAt{start, number})
 	}
-	current.last = int32(len(e.rows))
+	current.last = int32(len(e.lanes.rows))
 	return 0
 }
 

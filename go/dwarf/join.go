@@ -1,18 +1,24 @@
 package dwarf
 
-import "github.com/ffikit/ffikit/go/codemap"
+import (
+	"slices"
 
-// joiner makes one table of the extractions of all units.
+	"github.com/ffikit/ffikit/go/codemap"
+)
+
+// joiner makes one table of the extractions of all units. Where two units say
+// something of one address, the first in the file counts; of one unit's functions
+// the last.
 type joiner struct {
 	reader *reader
 	table  *codemap.Table
-	parts  []*extraction
+	units  []lanes // by unit, numbers already those of the table
 
-	// nodeBase and placeBase are added to a part's own numbers.
-	nodeBase, placeBase []uint32
-	names               map[textKey]uint32
-	files               map[string]uint32
-	functions           map[codemap.Function]uint32
+	names     map[textKey]uint32
+	files     map[string]uint32
+	functions map[codemap.Function]uint32
+	// numbers are those of one unit's declarations.
+	numbers []uint32
 }
 
 // textKey names a text by where it is.
@@ -21,32 +27,34 @@ type textKey struct {
 	place uint64
 }
 
-// join merges what the units say. Where two say something of one address, the
-// first in the file counts; of one unit's functions the last.
-func (r *reader) join(parts []*extraction) *codemap.Table {
-	j := &joiner{
-		reader: r, parts: parts, names: map[textKey]uint32{}, files: map[string]uint32{"": 0},
+func newJoiner(r *reader) *joiner {
+	r.textBytes = maxExtractedText
+	return &joiner{
+		reader: r, names: map[textKey]uint32{}, files: map[string]uint32{"": 0},
 		functions: map[codemap.Function]uint32{},
 		table: &codemap.Table{
 			Base: r.data.codeStart, Nodes: make([]codemap.Node, 1), Functions: make([]codemap.Function, 1),
 			Places: make([]codemap.Place, 1), Files: make([]string, 1), Names: make([]string, 1),
 		},
 	}
-	r.textBytes = maxExtractedText
-	for number := range parts {
-		j.take(int32(number))
+}
+
+// finish makes the table's records.
+func (j *joiner) finish() *codemap.Table {
+	j.names, j.files, j.functions = nil, nil, nil
+	functions := j.functionRows()
+	for i := range j.units {
+		j.units[i].segments, j.units[i].functions = nil, nil
 	}
-	functions, lines := j.functionRows(), j.lineRows()
+	lines := j.lineRows()
+	j.units = nil
 	j.merge(functions, lines)
 	return j.table
 }
 
-// take adds the places, functions and nodes of one part to the table.
-func (j *joiner) take(number int32) {
-	e, t := j.parts[number], j.table
-	u := j.reader.data.active[number]
-	base := uint32(len(t.Places)) - 1
-	j.placeBase = append(j.placeBase, base)
+// take adds what unit number says to the table; e is free then.
+func (j *joiner) take(number int32, e *extraction) {
+	t, u := j.table, j.reader.data.active[number]
 	files := map[uint32]uint32{}
 	fileOf := func(file uint32) uint32 {
 		id, ok := files[file]
@@ -56,22 +64,22 @@ func (j *joiner) take(number int32) {
 		}
 		return id
 	}
+	places := uint32(len(t.Places)) - 1
 	for _, p := range e.places {
 		t.Places = append(t.Places, codemap.Place{
 			File: fileOf(p.file), Line: uint32(lineNumber(p.line)), Discriminator: p.discriminator, Column: narrow(p.column),
 		})
 	}
-	functions := make([]uint32, len(e.decls))
+	j.numbers = j.numbers[:0]
 	for i := range e.decls {
-		functions[i] = j.function(&e.decls[i])
+		j.numbers = append(j.numbers, j.function(&e.decls[i]))
 	}
-	nodeBase := uint32(len(t.Nodes)) - 1
-	j.nodeBase = append(j.nodeBase, nodeBase)
+	nodes := uint32(len(t.Nodes)) - 1
 	for i := range e.nodes {
 		n := &e.nodes[i]
-		node := codemap.Node{Function: functions[n.decl]}
+		node := codemap.Node{Function: j.numbers[n.decl]}
 		if n.parent != 0 {
-			node.Parent = nodeBase + uint32(n.parent)
+			node.Parent = nodes + uint32(n.parent)
 			t.Places = append(t.Places, codemap.Place{
 				File: fileOf(n.callFile), Line: uint32(lineNumber(n.callLine)), Column: narrow(n.callColumn),
 			})
@@ -79,6 +87,17 @@ func (j *joiner) take(number int32) {
 		}
 		t.Nodes = append(t.Nodes, node)
 	}
+	kept := lanes{
+		slices.Clone(e.lanes.segments), slices.Clone(e.lanes.functions),
+		slices.Clone(e.lanes.rows), slices.Clone(e.lanes.lines),
+	}
+	for i := range kept.segments {
+		kept.segments[i].node += int32(nodes)
+	}
+	for i := range kept.rows {
+		kept.rows[i].place += places
+	}
+	j.units = append(j.units, kept)
 }
 
 // narrow leaves out columns that no source line has.
@@ -140,14 +159,17 @@ func (j *joiner) function(d *decl) uint32 {
 // numbered says that from start on the code belongs to number; 0 is a gap.
 type numbered struct{ start, number uint32 }
 
-// pieces calls visit for what the runs of all parts cover, each address once.
-// Runs of the first part come first; of one part the last where last is set.
-func (j *joiner) pieces(runsOf func(*extraction) []run, last bool, visit func(part int, r run, start, end uint32)) {
-	type origin struct{ part, run int32 }
-	var intervals []interval
-	var origins []origin
-	for number, e := range j.parts {
-		for i, r := range runsOf(e) {
+// pieces calls visit for what the runs of all units cover, each address once.
+// Runs of the first unit come first; of one unit the last where last is set.
+func (j *joiner) pieces(runsOf func(*lanes) []run, last bool, visit func(l *lanes, r run, start, end uint32)) {
+	type origin struct{ unit, run int32 }
+	count := 0
+	for i := range j.units {
+		count += len(runsOf(&j.units[i]))
+	}
+	intervals, origins := make([]interval, 0, count), make([]origin, 0, count)
+	for number := range j.units {
+		for i, r := range runsOf(&j.units[number]) {
 			if r.start >= r.end {
 				continue
 			}
@@ -161,23 +183,26 @@ func (j *joiner) pieces(runsOf func(*extraction) []run, last bool, visit func(pa
 		}
 	}
 	flatten(intervals, func(start, end uint32, item int32) {
-		o := origins[item]
-		visit(int(o.part), runsOf(j.parts[o.part])[o.run], start, end)
+		l := &j.units[origins[item].unit]
+		visit(l, runsOf(l)[origins[item].run], start, end)
 	})
 }
 
 // functionRows are the nodes of all addresses.
 func (j *joiner) functionRows() []numbered {
-	var rows []numbered
-	until := uint32(0)
-	j.pieces(func(e *extraction) []run { return e.functions }, true, func(part int, r run, start, end uint32) {
+	count := 1
+	for i := range j.units {
+		count += len(j.units[i].segments) + len(j.units[i].functions)
+	}
+	rows, until := make([]numbered, 0, count), uint32(0)
+	j.pieces(func(l *lanes) []run { return l.functions }, true, func(l *lanes, r run, start, end uint32) {
 		if start != until && len(rows) > 0 {
 			rows = append(rows, numbered{until, 0})
 		}
 		until = end
-		for _, s := range j.parts[part].segments[r.first:r.last] {
+		for _, s := range l.segments[r.first:r.last] {
 			if from, to := max(s.start, start), min(s.end, end); from < to {
-				rows = append(rows, numbered{from, j.nodeBase[part] + uint32(s.node)})
+				rows = append(rows, numbered{from, uint32(s.node)})
 			}
 		}
 	})
@@ -186,21 +211,24 @@ func (j *joiner) functionRows() []numbered {
 
 // lineRows are the places of all addresses.
 func (j *joiner) lineRows() []numbered {
-	var rows []numbered
-	until := uint32(0)
-	j.pieces(func(e *extraction) []run { return e.lines }, false, func(part int, r run, start, end uint32) {
+	count := 1
+	for i := range j.units {
+		count += len(j.units[i].rows) + len(j.units[i].lines)
+	}
+	rows, until := make([]numbered, 0, count), uint32(0)
+	j.pieces(func(l *lanes) []run { return l.lines }, false, func(l *lanes, r run, start, end uint32) {
 		if start != until && len(rows) > 0 {
 			rows = append(rows, numbered{until, 0})
 		}
 		until = end
-		all := j.parts[part].rows[r.first:r.last]
+		all := l.rows[r.first:r.last]
 		for i, each := range all {
 			to := r.end
 			if i+1 < len(all) {
 				to = all[i+1].start
 			}
 			if from := max(each.start, start); from < min(to, end) {
-				rows = append(rows, numbered{from, j.placeBase[part] + each.place})
+				rows = append(rows, numbered{from, each.place})
 			}
 		}
 	})

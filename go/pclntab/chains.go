@@ -33,7 +33,9 @@ type place struct {
 // chains are the nodes of the functions that were met, and the tables of the
 // current one.
 type chains struct {
-	nodes               []node // 0 is none
+	nodes []node // 0 is none
+	// left is how many more there may be.
+	left                int
 	lines, files, calls []row
 	// Cursors in them, for pcs that rise from at on.
 	line, file, call int
@@ -100,11 +102,9 @@ func (t *Table) placeOf(pc uint32) place {
 	if f.pcLine == 0 {
 		// C code in Go's text has a name only.
 		if c.root == 0 {
-			name := t.textAt(t.names, f.name)
-			if name == 0 || t.texts.entries[name].held && t.texts.entries[name].text == "" {
-				return place{}
+			if name := t.textAt(t.names, f.name); name != 0 {
+				c.root = t.addNode(node{name: name, bare: true, depth: 1})
 			}
-			c.root = t.addNode(node{name: name, bare: true, depth: 1})
 		}
 		return place{node: c.root}
 	}
@@ -145,11 +145,11 @@ func (t *Table) fileOf(number int32) textID {
 	known.number, known.id = uint32(number)+1, 0
 	index := uint64(t.current.unit) + uint64(number)
 	if index >= t.units.size/4 {
-		t.damaged(t.units.start, "file %d of unit %d", number, t.current.unit)
+		t.damaged(t.units, 0, "file %d of unit %d", number, t.current.unit)
 		return 0
 	}
 	const absentFile = ^uint32(0)
-	if name, ok := t.pages.u32(t.units.start + 4*index); ok && name != absentFile {
+	if name, ok := t.units.u32(4 * index); ok && name != absentFile {
 		known.id = t.textAt(t.files, name)
 	}
 	return known.id
@@ -167,7 +167,12 @@ func (t *Table) lineAt(pc uint32) (file textID, line int32) {
 	return file, max(0, line)
 }
 
+// addNode returns 0 when there are too many.
 func (t *Table) addNode(n node) uint32 {
+	if t.chains.left--; t.chains.left < 0 {
+		t.overdrawn(t.starts, "frames of inlined calls")
+		return 0
+	}
 	t.chains.nodes = append(t.chains.nodes, n)
 	return uint32(len(t.chains.nodes) - 1)
 }
@@ -201,7 +206,7 @@ func (t *Table) nodeOf(index int32) uint32 {
 	}
 	// Up to what is known; a call stands behind the one it was inlined into.
 	depth, above := 0, uint32(0)
-	for at := index; above == 0; {
+	for at, known := index, false; !known; {
 		c.way[depth] = at
 		depth++
 		call, ok := t.callAt(at)
@@ -211,24 +216,22 @@ func (t *Table) nodeOf(index int32) uint32 {
 		next, ok := valueAt(c.calls, call.parent)
 		switch {
 		case !ok || next < 0:
-			above = t.rootNode()
+			above, known = t.rootNode(), true
 		case next >= at || depth == maxInlineDepth:
 			return t.damagedNode(next)
 		case int(next) < c.used && c.inlined[next] != 0:
-			above = c.inlined[next]
+			above, known = c.inlined[next], true
 		}
 		at = next
 	}
-	for depth--; depth >= 0; depth-- {
-		if above = t.inline1(c.way[depth], above); above == c.damaged {
-			break
-		}
+	for depth--; depth >= 0 && above != 0 && above != c.damaged; depth-- {
+		above = t.nodeInto(above, c.way[depth])
 	}
 	return above
 }
 
-// inline1 makes the node of a call that was inlined into above.
-func (t *Table) inline1(index int32, above uint32) uint32 {
+// nodeInto makes the node of a call that was inlined into above.
+func (t *Table) nodeInto(above uint32, index int32) uint32 {
 	c := &t.chains
 	call, ok := t.callAt(index)
 	if !ok || c.nodes[above].depth > maxInlineDepth {
@@ -239,20 +242,18 @@ func (t *Table) inline1(index int32, above uint32) uint32 {
 		anyFile: true, depth: c.nodes[above].depth + 1,
 	}
 	n.callFile, n.callLine = t.lineAt(call.parent)
-	if above = t.addNode(n); index < maxKnownCalls {
-		if int(index) >= len(c.inlined) {
-			c.inlined = append(c.inlined, make([]uint32, int(index)+1-len(c.inlined)+len(c.inlined)/2)...)
-		}
-		c.inlined[index], c.used = above, max(c.used, int(index)+1)
+	if int(index) >= len(c.inlined) {
+		c.inlined = append(c.inlined, make([]uint32, int(index)+1-len(c.inlined)+len(c.inlined)/2)...)
 	}
-	return above
+	c.inlined[index], c.used = t.addNode(n), max(c.used, int(index)+1)
+	return c.inlined[index]
 }
 
 // damagedNode says that an inlined call is damaged. Only the function is known
 // then.
 func (t *Table) damagedNode(index int32) uint32 {
 	f, c := &t.current, &t.chains
-	t.damaged(t.table.start+8*uint64(f.index), "inlined call %d of function %d", index, f.index)
+	t.damaged(t.starts, 8*uint64(f.index), "inlined call %d of function %d", index, f.index)
 	if c.damaged == 0 {
 		c.damaged = t.addNode(node{name: t.textAt(t.names, f.name), depth: 1})
 	}
@@ -268,14 +269,10 @@ type call struct {
 
 func (t *Table) callAt(index int32) (call, bool) {
 	const size = 16
-	if t.inline == nil {
+	if t.trees == nil || index < 0 || index >= maxCalls {
 		return call{}, false
 	}
-	at := t.goFunc + uint64(t.current.callTree) + size*uint64(index)
-	if at > t.inline.size || size > t.inline.size-at {
-		return call{}, false
-	}
-	data := t.inline.at(at)
+	data := t.trees.bytes(uint64(t.current.callTree)+size*uint64(index), size)
 	if data == nil {
 		return call{}, false
 	}
@@ -295,7 +292,7 @@ func (t *Table) declared(n *node, file textID, line int32) int32 {
 	if !n.anyFile && n.home != file {
 		return 0
 	}
-	if n.startLine > 1 && n.startLine <= line || n.startLine == 1 && file != 0 && t.text(file) == generatedFile {
+	if n.startLine > 1 && n.startLine <= line || n.startLine == 1 && t.text(file) == generatedFile {
 		return n.startLine
 	}
 	return 0
@@ -307,6 +304,8 @@ func (t *Table) frame(f *model.Frame, n *node, file textID, line int32) {
 	if n.bare {
 		return
 	}
-	f.Language, f.File, f.Line = model.LanguageGo, t.text(file), int(line)
-	f.FunctionLine = int(t.declared(n, file, line))
+	f.Language = model.LanguageGo
+	if f.File = t.text(file); f.File != "" {
+		f.Line, f.FunctionLine = int(line), int(t.declared(n, file, line))
+	}
 }

@@ -39,6 +39,7 @@ const (
 	maxNameBytes    = 1 << 16
 	maxRows         = 1 << 20
 	maxInlineDepth  = 512
+	maxCalls        = 1 << 20 // inlined into one function
 	maxTexts        = 1 << 16
 	maxKeptBytes    = 16 << 20
 
@@ -57,19 +58,23 @@ const (
 	textPerAddr   = 16 << 10
 
 	// Addresses are answered in rounds of this many, so that what is kept of
-	// them is bounded. A call's place among inlined calls is remembered below
-	// maxKnownCalls.
+	// them is bounded.
 	addrsPerRound = 1 << 18
 	maxNodes      = 1 << 18
-	maxKnownCalls = 1 << 20
 
-	// What is kept of the file: pages of the table and of the inlined calls, or
-	// all of it, for more lookups than one in so many bytes.
-	pageBytes      = 1 << 14
-	slackBytes     = 64
-	maxTablePages  = 1 << 11
-	maxInlinePages = 1 << 8
-	maxWholeBytes  = 1 * (64 << 20)
-	bytesPerLookup = 64 << 10
-	minLookups     = 16
+	// Functions are extracted in pieces, and records and nodes of them come out of
+	// a budget.
+	functionsPerPiece = 512
+	maxWorkers        = 64
+	recordsPerByte    = 1
+	freeRecords       = 1 << 16
+
+	// What is kept of the file: so many pages of each of the table's regions at
+	// first, and at most. A cache grows when it missed so often for a page.
+	pageBytes     = 16 << 10
+	slackBytes    = 64
+	fewPages      = 1 << 2
+	manyPages     = 1 << 6
+	limitPages    = 1 << 9
+	missesPerPage = 8
 )

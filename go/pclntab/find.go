@@ -315,7 +315,7 @@ func (s *search) textSections(t *Table, m []uint64) ([]textSection, error) {
 	first, okFirst := t.entryOffset(0)
 	last, okLast := t.entryOffset(t.count)
 	if !okFirst || !okLast || first >= last || !s.image.holdsCode(text, etext) {
-		return nil, t.pages.problem
+		return nil, t.starts.problem
 	}
 	if m[moduleMinPC] == text+uint64(first) && m[moduleMaxPC] == text+uint64(last) && m[moduleMaxPC] <= etext {
 		return []textSection{{start: 0, end: uint64(last), addr: text}}, nil

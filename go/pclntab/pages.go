@@ -6,23 +6,26 @@ import (
 	"io"
 )
 
-// pages reads a piece of a segment: page by page through a cache of fixed size,
-// in which each page has one place that it can be kept in, or all of it at once.
-// Reading where nothing is gives nil; the first error of the contents is kept in
-// problem.
-type pages struct {
+// region is a part of the table, read through a cache of pages, in which each
+// page has one place that it can be kept in. Where nothing is, reading gives
+// nil; the first error of the contents is kept in problem.
+//
+// The cache starts small: of many addresses, looked up in order, most pages are
+// wanted once, and room that was used before costs no page fault. It grows when
+// the same pages come again.
+type region struct {
 	contents io.ReaderAt
-	// start is where the piece starts in contents, size how long it is.
-	start, size uint64
-	order       binary.ByteOrder
-	kept        []page // a power of two
-	whole       []byte // all of it, with the slack; nil until wanted
-	noWhole     bool   // reading all of it failed
-	problem     error
+	// start is where the region starts in contents, addr where in the image.
+	start, addr, size uint64
+	order             binary.ByteOrder
+	kept              []page // a power of two
+	limit             int    // of pages kept
+	misses            int
+	problem           error
 }
 
 // page holds pageBytes and slackBytes of what follows; behind the end of the
-// piece there are zeros. Whatever starts in a page and is no longer than the
+// region there are zeros. Whatever starts in a page and is no longer than the
 // slack can be read without a look at where the page ends.
 type page struct {
 	// number counts from 1; 0 is an empty place.
@@ -30,69 +33,58 @@ type page struct {
 	data   []byte
 }
 
-func newPages(contents io.ReaderAt, start, size uint64, order binary.ByteOrder, limit uint64) *pages {
-	count := uint64(1)
-	for count < limit && count < size/pageBytes+1 {
-		count *= 2
+// regionOf is what the segment holds from addr on; it must be there.
+func regionOf(s *Segment, addr, size uint64, order binary.ByteOrder, pages, limit int) *region {
+	return &region{
+		contents: s.Contents, start: addr - uint64(s.VirtAddr), addr: addr, size: size, order: order,
+		kept: make([]page, pages), limit: limit,
 	}
-	return &pages{contents: contents, start: start, size: size, order: order, kept: make([]page, count)}
 }
 
 // clone reads the same bytes with a cache of its own.
-func (p *pages) clone() *pages {
-	twin := *p
-	twin.kept, twin.problem = make([]page, len(p.kept)), nil
+func (r *region) clone() *region {
+	if r == nil {
+		return nil
+	}
+	twin := *r
+	twin.kept, twin.misses, twin.problem = make([]page, len(r.kept)), 0, nil
 	return &twin
-}
-
-// expect prepares for count lookups: many are cheaper when all is read at once.
-func (p *pages) expect(count int) {
-	if p.whole != nil || p.noWhole || p.size > maxWholeBytes || uint64(count) < p.size/bytesPerLookup+minLookups {
-		return
-	}
-	data := make([]byte, p.size+slackBytes)
-	if n, _ := p.contents.ReadAt(data[:p.size], int64(p.start)); uint64(n) < p.size {
-		// Page by page, all but what is missing can be had.
-		p.noWhole = true
-		return
-	}
-	p.whole, p.kept = data, p.kept[:1]
 }
 
 // at returns the bytes at offset: to the end of their page and slackBytes more.
 // It is nil where nothing is or it cannot be read. They are good until the next
 // call.
-func (p *pages) at(offset uint64) []byte {
-	if offset >= p.size {
+func (r *region) at(offset uint64) []byte {
+	if offset >= r.size {
 		return nil
 	}
-	if p.whole != nil {
-		return p.whole[offset:]
-	}
 	number := offset/pageBytes + 1
-	if place := &p.kept[number&uint64(len(p.kept)-1)]; place.number == number {
+	if place := &r.kept[number&uint64(len(r.kept)-1)]; place.number == number {
 		return place.data[offset%pageBytes:]
 	}
-	if data := p.fill(number); data != nil {
+	if data := r.fill(number); data != nil {
 		return data[offset%pageBytes:]
 	}
 	return nil
 }
 
-func (p *pages) fill(number uint64) []byte {
-	place := &p.kept[number&uint64(len(p.kept)-1)]
+func (r *region) fill(number uint64) []byte {
+	if r.misses++; r.misses > missesPerPage*len(r.kept) && len(r.kept) < r.limit && uint64(len(r.kept)) <= r.size/pageBytes {
+		r.grow()
+	}
+	place := &r.kept[number&uint64(len(r.kept)-1)]
 	if place.data == nil {
 		place.data = make([]byte, pageBytes+slackBytes)
 	}
 	place.number = 0
 	start := (number - 1) * pageBytes
-	length := min(pageBytes+slackBytes, p.size-start)
-	if n, err := p.contents.ReadAt(place.data[:length], int64(p.start+start)); uint64(n) < length {
+	length := min(pageBytes+slackBytes, r.size-start)
+	if n, err := r.contents.ReadAt(place.data[:length], int64(r.start+start)); uint64(n) < length {
 		if err == nil || errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
-		if p.problem == nil {
-			p.problem = err
+		if r.problem == nil {
+			r.problem = err
 		}
 		return nil
 	}
@@ -101,19 +93,34 @@ func (p *pages) fill(number uint64) []byte {
 	return place.data
 }
 
-// span is how many bytes from offset on lie in one piece of memory, before the
-// slack.
-func (p *pages) span(offset uint64) uint64 {
-	if p.whole != nil {
-		return p.size - offset
+func (r *region) grow() {
+	old := r.kept
+	r.kept, r.misses = make([]page, 2*len(old)), 0
+	for _, p := range old {
+		if p.number != 0 {
+			r.kept[p.number&uint64(len(r.kept)-1)] = p
+		}
 	}
-	return min(pageBytes-offset%pageBytes, p.size-offset)
 }
 
-func (p *pages) u32(offset uint64) (uint32, bool) {
-	data := p.at(offset)
-	if len(data) < 4 || p.size-offset < 4 {
+// room is how many bytes from offset on lie in one page, before the slack.
+func (r *region) room(offset uint64) uint64 {
+	return min(pageBytes-offset%pageBytes, r.size-offset)
+}
+
+// bytes returns at least length bytes at offset, which are no more than the
+// slack; nil where they are not there.
+func (r *region) bytes(offset, length uint64) []byte {
+	if offset > r.size || length > r.size-offset {
+		return nil
+	}
+	return r.at(offset)
+}
+
+func (r *region) u32(offset uint64) (uint32, bool) {
+	data := r.bytes(offset, 4)
+	if data == nil {
 		return 0, false
 	}
-	return p.order.Uint32(data), true
+	return r.order.Uint32(data), true
 }

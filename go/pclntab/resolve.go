@@ -39,12 +39,9 @@ func (t *Table) Resolve(addrs []model.VirtAddr) ([][]model.Frame, error) {
 // Nothing is allocated for an address.
 func (t *Table) Each(addrs []model.VirtAddr, visit func(i int, frames []model.Frame)) error {
 	t.begin(len(addrs))
-	t.pages.expect(len(addrs))
-	if t.inline != nil {
-		t.inline.expect(len(addrs))
-	}
 	for done := 0; done < len(addrs); done += addrsPerRound {
 		t.forgetMuch()
+		t.chains.left = freeFrames + framesPerAddr*min(addrsPerRound, len(addrs))
 		round := addrs[done:min(len(addrs), done+addrsPerRound)]
 		t.locate(round)
 		for i := range round {
@@ -130,9 +127,7 @@ func (t *Table) framesOf(p place) []model.Frame {
 	depth := int(nodes[p.node].depth)
 	if t.frames -= depth; t.frames < 0 {
 		t.frames = 0
-		if t.problem == nil {
-			t.problem = t.image.errorAt(t.segment+t.table.start, object.ErrLimit, "frames of inlined calls")
-		}
+		t.overdrawn(t.starts, "frames of inlined calls")
 		return nil
 	}
 	if cap(t.chain) < depth {
@@ -156,17 +151,24 @@ func (t *Table) begin(addrs int) {
 
 // finish returns the first problem of a call.
 func (t *Table) finish() error {
-	for _, p := range []*pages{t.pages, t.inline} {
-		if p != nil && p.problem != nil {
-			t.problem, p.problem = t.image.readError(t.segment, p.problem), nil
+	for _, r := range []*region{t.names, t.units, t.files, t.pcs, t.starts, t.records, t.trees} {
+		if r != nil && r.problem != nil {
+			t.problem, r.problem = t.image.readError(r.addr, r.problem), nil
 		}
 	}
 	return t.problem
 }
 
-// damaged notes that what lies at an offset in the table is wrong.
-func (t *Table) damaged(offset uint64, format string, args ...any) {
+// damaged notes that what lies at an offset in a region is wrong.
+func (t *Table) damaged(in *region, offset uint64, format string, args ...any) {
 	if t.problem == nil {
-		t.problem = t.image.errorAt(t.segment+offset, object.ErrFormat, "%s", fmt.Sprintf(format, args...))
+		t.problem = t.image.errorAt(in.addr+offset, object.ErrFormat, "%s", fmt.Sprintf(format, args...))
+	}
+}
+
+// overdrawn notes that the budget of a call is spent.
+func (t *Table) overdrawn(in *region, what string) {
+	if t.problem == nil {
+		t.problem = t.image.errorAt(in.addr, object.ErrLimit, "%s", what)
 	}
 }

@@ -27,21 +27,17 @@ func (t *Table) decode(offset, span uint32, rows []row) []row {
 		return rows[:0]
 	}
 	if uint64(offset) >= t.pcs.size {
-		t.damaged(t.pcs.start, "a table of lines at 0x%x, outside of all of them", offset)
+		t.damaged(t.pcs, 0, "a table of lines at 0x%x, outside of all of them", offset)
 		return rows[:0]
 	}
 	d := rowDecoder{rows: rows[:0], value: -1, span: uint64(span), quantum: uint64(t.minLC)}
 	for at := uint64(offset); !d.ended; {
-		var data []byte
-		if at < t.pcs.size {
-			data = t.pages.at(t.pcs.start + at)
-		}
+		data := t.pcs.at(at)
 		if data == nil {
 			d.wrong = true
 			break
 		}
-		room := min(t.pages.span(t.pcs.start+at), t.pcs.size-at)
-		used := d.read(data, int(room))
+		used := d.read(data, int(t.pcs.room(at)))
 		if at += uint64(used); d.wrong {
 			break
 		}
@@ -51,7 +47,7 @@ func (t *Table) decode(offset, span uint32, rows []row) []row {
 		}
 	}
 	if d.wrong {
-		t.damaged(t.pcs.start+uint64(offset), "a table of lines of a function of %d bytes", span)
+		t.damaged(t.pcs, uint64(offset), "a table of lines of a function of %d bytes", span)
 	}
 	return d.rows
 }

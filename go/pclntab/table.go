@@ -11,18 +11,13 @@ import (
 // use: lookups fill its caches.
 type Table struct {
 	image *Image
-	// pages hold the table, inline the trees of inlined calls (go:func.*), nil
-	// where those lie nowhere. They may be the same.
-	pages, inline *pages
-	// segment is the address where pages start.
-	segment uint64
-
-	// count is the number of functions. Regions are offsets in pages.
+	// count is the number of functions, starts where they start, records what
+	// is known of each; records and starts are the same bytes. trees are the
+	// inlined calls (go:func.*), nil where those lie nowhere.
 	count                    int
 	minLC                    uint32
-	names, units, files, pcs region
-	table                    region
-	goFunc                   uint64 // offset in inline
+	names, units, files, pcs *region
+	starts, records, trees   *region
 	sections                 []textSection
 
 	current function
@@ -38,8 +33,6 @@ type Table struct {
 	// problem is the first thing that went wrong in the current call.
 	problem error
 }
-
-type region struct{ start, size uint64 }
 
 // textSection maps offsets of functions, as the table holds them, to
 // addresses: those from start to end lie at addr and up.
@@ -71,28 +64,21 @@ func newTable(image *Image, h *header, m []uint64) *Table {
 	if m[moduleTableLen] > segment.SizeBytes-start-h.table {
 		return nil
 	}
-	size := h.table + m[moduleTableLen]
+	part := func(from, to uint64, pages, limit int) *region {
+		return regionOf(segment, h.addr+from, to-from, image.Order, pages, limit)
+	}
+	end := h.table + m[moduleTableLen]
 	t := &Table{
-		image: image, segment: h.addr, pages: newPages(segment.Contents, start, size, image.Order, maxTablePages),
-		count: int(h.functions), minLC: h.minLC,
-		names: region{h.names, h.units - h.names},
-		units: region{h.units, h.files - h.units},
-		files: region{h.files, h.pcs - h.files},
-		pcs:   region{h.pcs, h.table - h.pcs},
-		table: region{h.table, m[moduleTableLen]},
+		image: image, count: int(h.functions), minLC: h.minLC,
+		names: part(h.names, h.units, manyPages, limitPages), units: part(h.units, h.files, fewPages, manyPages),
+		files: part(h.files, h.pcs, fewPages, manyPages), pcs: part(h.pcs, h.table, manyPages, limitPages),
+		starts: part(h.table, h.table+8*h.functions+4, fewPages, manyPages), records: part(h.table, end, fewPages, limitPages),
 	}
 	t.forget()
 	if s := image.segmentAt(m[moduleGoFunc]); s != nil && s.Contents != nil {
+		// Since Go 1.26 they lie within the table.
 		trees := m[moduleGoFunc]
-		end := uint64(s.VirtAddr) + s.SizeBytes
-		switch {
-		case trees >= h.addr && trees < h.addr+size: // since Go 1.26
-			t.inline, t.goFunc = t.pages, trees-h.addr
-			return t
-		case s == segment && trees < h.addr:
-			end = h.addr // one does not lie within the other
-		}
-		t.inline = newPages(s.Contents, trees-uint64(s.VirtAddr), end-trees, image.Order, maxInlinePages)
+		t.trees = regionOf(s, trees, uint64(s.VirtAddr)+s.SizeBytes-trees, image.Order, fewPages, limitPages)
 	}
 	return t
 }
@@ -214,7 +200,7 @@ const (
 // entryOffset reads where function i starts; for i == count where the last
 // one ends.
 func (t *Table) entryOffset(i int) (uint32, bool) {
-	return t.pages.u32(t.table.start + 8*uint64(i))
+	return t.starts.u32(8 * uint64(i))
 }
 
 // indexOf returns the function that holds offset, -1 where none does. Functions
@@ -247,17 +233,15 @@ func (t *Table) read(i int, f *function) bool {
 	if i < 0 || i >= t.count {
 		return false
 	}
-	at := t.table.start + 8*uint64(i)
-	order := t.image.Order
-	// The header's check left room for the next one's start.
-	data := t.pages.at(at)
+	at, order := 8*uint64(i), t.image.Order
+	data := t.starts.bytes(at, 12)
 	if data == nil {
-		t.damaged(at, "function %d lies outside of the table", i)
+		t.damaged(t.starts, at, "function %d lies outside of the table", i)
 		return false
 	}
 	entry, record, end := order.Uint32(data), uint64(order.Uint32(data[4:])), order.Uint32(data[8:])
-	if data = t.tableBytes(record, funcBytes); data == nil {
-		t.damaged(at, "function %d lies outside of the table", i)
+	if data = t.records.bytes(record, funcBytes); data == nil {
+		t.damaged(t.starts, at, "function %d lies outside of the table", i)
 		return false
 	}
 	u32 := func(offset int) uint32 { return order.Uint32(data[offset:]) }
@@ -266,7 +250,7 @@ func (t *Table) read(i int, f *function) bool {
 		unit: u32(funcUnit), startLine: int32(u32(funcStart)),
 	}
 	if u32(funcEntry) != entry || end < entry {
-		t.damaged(at, "function %d starts at 0x%x, in its record at 0x%x, and ends at 0x%x", i, entry, u32(funcEntry), end)
+		t.damaged(t.starts, at, "function %d starts at 0x%x, in its record at 0x%x, and ends at 0x%x", i, entry, u32(funcEntry), end)
 		return false
 	}
 	pcData, funcData := u32(funcPCData), uint32(data[funcDataLen])
@@ -274,29 +258,12 @@ func (t *Table) read(i int, f *function) bool {
 		return true
 	}
 	base := record + funcBytes
-	calls, okCalls := t.tableWord(base + 4*inlinePCData)
-	tree, okTree := t.tableWord(base + 4*uint64(pcData) + 4*inlineFun)
+	calls, okCalls := t.records.u32(base + 4*inlinePCData)
+	tree, okTree := t.records.u32(base + 4*uint64(pcData) + 4*inlineFun)
 	if !okCalls || !okTree {
-		t.damaged(at, "function %d lies outside of the table", i)
+		t.damaged(t.starts, at, "function %d lies outside of the table", i)
 		return true
 	}
 	f.pcCall, f.callTree, f.hasCalls = calls, tree, tree != absentFuncData && calls != 0
 	return true
-}
-
-// tableBytes returns what lies at offset in the part that holds the functions,
-// nil where it is shorter than length, which is no more than the slack.
-func (t *Table) tableBytes(offset, length uint64) []byte {
-	if offset > t.table.size || length > t.table.size-offset {
-		return nil
-	}
-	return t.pages.at(t.table.start + offset)
-}
-
-func (t *Table) tableWord(offset uint64) (uint32, bool) {
-	data := t.tableBytes(offset, 4)
-	if data == nil {
-		return 0, false
-	}
-	return t.image.Order.Uint32(data), true
 }

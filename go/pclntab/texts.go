@@ -1,10 +1,6 @@
 package pclntab
 
-import (
-	"bytes"
-
-	"github.com/ffikit/ffikit/go/object"
-)
+import "bytes"
 
 // textID is the number of a name or path in texts; 0 is "".
 type textID uint32
@@ -13,74 +9,47 @@ type textID uint32
 // for as long as the answers of a call are put together; its bytes are given
 // back when all of them take too much room, and read again when wanted.
 type texts struct {
+	ids     numbers // by address in the image
 	entries []textEntry
-	slots   []textID // open addressing by offset; 0 is empty
-	kept    int      // bytes that entries hold
+	kept    int  // bytes that entries hold
+	late    bool // nothing is read before it is asked for
 }
 
 type textEntry struct {
-	offset uint64 // in pages
-	end    uint64 // of what it may lie in
-	text   string
+	in     *region
+	offset uint32
 	held   bool
 	bad    bool // has no end
+	empty  bool
+	text   string
 }
 
 func (x *texts) reset() {
-	if len(x.slots) == 0 || len(x.slots) > 1<<16 {
-		x.slots = make([]textID, 1<<10)
-	}
-	clear(x.slots)
+	x.ids.reset()
 	clear(x.entries)
 	x.entries, x.kept = append(x.entries[:0], textEntry{held: true}), 0
 }
 
-func textSlot(offset uint64) uint64 {
-	offset *= 0x9e3779b97f4a7c15
-	return offset ^ offset>>29
-}
-
-// id is the number of the text at offset, which is read when it is asked for.
-func (x *texts) id(offset, end uint64) textID {
-	mask := uint64(len(x.slots) - 1)
-	slot := textSlot(offset) & mask
-	for ; x.slots[slot] != 0; slot = (slot + 1) & mask {
-		if x.entries[x.slots[slot]].offset == offset {
-			return x.slots[slot]
-		}
-	}
-	id := textID(len(x.entries))
-	x.entries = append(x.entries, textEntry{offset: offset, end: end})
-	x.slots[slot] = id
-	if len(x.entries) > len(x.slots)/2 {
-		x.grow()
-	}
-	return id
-}
-
-func (x *texts) grow() {
-	x.slots = make([]textID, 4*len(x.slots))
-	mask := uint64(len(x.slots) - 1)
-	for id := 1; id < len(x.entries); id++ {
-		slot := textSlot(x.entries[id].offset) & mask
-		for x.slots[slot] != 0 {
-			slot = (slot + 1) & mask
-		}
-		x.slots[slot] = textID(id)
-	}
-}
-
-// textAt is the id of what lies at offset in a region.
-func (t *Table) textAt(in region, offset uint32) textID {
+// textAt is the id of what lies at offset in names or files, 0 where that is
+// empty.
+func (t *Table) textAt(in *region, offset uint32) textID {
 	if uint64(offset) >= in.size {
-		t.damaged(in.start+uint64(offset), "a name that does not end")
+		t.damaged(in, uint64(offset), "a name that does not end")
 		return 0
 	}
-	id := t.texts.id(in.start+uint64(offset), in.start+in.size)
-	if e := &t.texts.entries[id]; !e.held && t.texts.kept < maxKeptBytes {
+	id, added := t.texts.ids.number(in.addr + uint64(offset))
+	if added {
+		first := in.at(uint64(offset))
+		t.texts.entries = append(t.texts.entries, textEntry{in: in, offset: offset, empty: len(first) > 0 && first[0] == 0})
+	}
+	e := &t.texts.entries[id]
+	if e.empty {
+		return 0
+	}
+	if !e.held && !t.texts.late && t.texts.kept < maxKeptBytes {
 		t.hold(e)
 	}
-	return id
+	return textID(id)
 }
 
 // text is the text itself.
@@ -98,17 +67,15 @@ func (t *Table) hold(e *textEntry) {
 	case t.textBytes < 0:
 		return // the budget was overdrawn
 	case !e.bad:
-		raw = t.rawText(e.offset, e.end)
+		raw = t.rawText(e.in, uint64(e.offset))
 	}
 	if raw == nil {
-		e.bad = t.pages.problem == nil
-		t.damaged(e.offset, "a name that does not end")
+		e.bad = e.in.problem == nil
+		t.damaged(e.in, uint64(e.offset), "a name that does not end")
 		return
 	}
 	if t.textBytes -= len(raw); t.textBytes < 0 {
-		if t.problem == nil {
-			t.problem = t.image.errorAt(t.segment+e.offset, object.ErrLimit, "names and paths")
-		}
+		t.overdrawn(e.in, "names and paths")
 		return
 	}
 	if t.texts.kept += len(raw); t.texts.kept > maxKeptBytes {
@@ -120,16 +87,16 @@ func (t *Table) hold(e *textEntry) {
 	e.text, e.held = string(raw), true
 }
 
-// rawText returns the bytes from offset to a NUL before end; nil where there is
-// none in time. They are good until the next call.
-func (t *Table) rawText(offset, end uint64) []byte {
-	end = min(end, offset+maxNameBytes)
+// rawText returns the bytes up to the NUL; nil where there is none in time.
+// They are good until the next call.
+func (t *Table) rawText(in *region, offset uint64) []byte {
+	end := min(in.size, offset+maxNameBytes)
 	for t.name = t.name[:0]; offset < end; {
-		part := t.pages.at(offset)
+		part := in.at(offset)
 		if part == nil {
 			return nil
 		}
-		part = part[:min(end-offset, t.pages.span(offset))]
+		part = part[:min(end-offset, in.room(offset))]
 		length := bytes.IndexByte(part, 0)
 		switch {
 		case length >= 0 && len(t.name) == 0:

@@ -1,0 +1,196 @@
+package pclntab_test
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"path/filepath"
+	"sort"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ffikit/ffikit/go/codemap"
+	"github.com/ffikit/ffikit/go/model"
+	"github.com/ffikit/ffikit/go/object"
+	"github.com/ffikit/ffikit/go/pclntab"
+)
+
+// framesIn looks an address up as the types of codemap say, with nothing to be
+// quick about.
+func framesIn(table *codemap.Table, addr model.VirtAddr) (frames []model.Frame) {
+	if uint64(addr) < table.Base || uint64(addr)-table.Base >= 1<<32 {
+		return nil
+	}
+	into := uint32(uint64(addr) - table.Base)
+	at := sort.Search(len(table.Starts), func(i int) bool { return table.Starts[i] > into }) - 1
+	if at < 0 || table.Records[at].Node == 0 {
+		return nil
+	}
+	place := table.Places[table.Records[at].Place]
+	for number := table.Records[at].Node; number != 0; {
+		node := table.Nodes[number]
+		function := table.Functions[node.Function]
+		frame := model.Frame{
+			Function: table.Names[function.Name], LinkageName: table.Names[function.Linkage],
+			Language: codemap.ModelLanguage(function.Language),
+			File:     table.Files[place.File], Line: int(place.Line), Column: int(place.Column), Inlined: node.Parent != 0,
+		}
+		if function.File == place.File {
+			frame.FunctionLine = int(function.Line)
+		}
+		frames = append(frames, frame)
+		number, place = node.Parent, table.Places[node.Call]
+	}
+	return frames
+}
+
+// requireSound checks what codemap promises of its tables.
+func requireSound(t testing.TB, table *codemap.Table) {
+	t.Helper()
+	require.Len(t, table.Records, len(table.Starts))
+	require.Zero(t, table.Nodes[0])
+	require.Zero(t, table.Functions[0])
+	require.Zero(t, table.Places[0])
+	require.Empty(t, table.Files[0])
+	require.Empty(t, table.Names[0])
+	last := codemap.Record{}
+	for i, r := range table.Records {
+		require.True(t, i == 0 || table.Starts[i] > table.Starts[i-1], "starts rise")
+		require.True(t, i == 0 || r != last, "record %d is the one before", i)
+		require.Less(t, int(r.Node), len(table.Nodes))
+		require.Less(t, int(r.Place), len(table.Places))
+		last = r
+	}
+	require.Equal(t, codemap.Record{}, last)
+	for i, n := range table.Nodes {
+		require.True(t, n.Parent < uint32(i) || i == 0)
+		require.Less(t, int(n.Call), len(table.Places))
+		require.Less(t, int(n.Function), len(table.Functions))
+	}
+	places, functions := map[codemap.Place]bool{}, map[codemap.Function]bool{}
+	for _, p := range table.Places {
+		require.Less(t, int(p.File), len(table.Files))
+		require.False(t, places[p], "place twice: %v", p)
+		places[p] = true
+	}
+	for _, f := range table.Functions {
+		require.Less(t, int(f.File), len(table.Files))
+		require.Less(t, int(f.Name), len(table.Names))
+		require.False(t, functions[f], "function twice: %v", f)
+		functions[f] = true
+	}
+}
+
+// requireSameFrames compares random addresses in and around the text.
+func requireSameFrames(t testing.TB, table *pclntab.Table, extracted *codemap.Table, count int) (inlined int) {
+	t.Helper()
+	requireSound(t, extracted)
+	ranges := table.TextRanges()
+	start, end := ranges[0].Start-64, ranges[len(ranges)-1].End+64
+	random := rand.New(rand.NewPCG(5, uint64(end)))
+	addrs := make([]model.VirtAddr, count)
+	for i := range addrs {
+		addrs[i] = start + model.VirtAddr(random.Uint64N(uint64(end-start)))
+	}
+	frames, _ := table.Resolve(addrs)
+	for i, addr := range addrs {
+		require.Equal(t, frames[i], framesIn(extracted, addr), addr)
+		inlined += max(1, len(frames[i])) - 1
+	}
+	return inlined
+}
+
+func TestExtractedTableAnswersAsTheTable(t *testing.T) {
+	for _, release := range releases {
+		for _, path := range []string{program(t, release), stripped(t, library(t, release))} {
+			t.Run(filepath.Base(path), func(t *testing.T) {
+				table := open(t, path)
+				extracted, err := table.Extract(2)
+				require.NoError(t, err)
+				inlined := requireSameFrames(t, table, extracted, 20000)
+				assert.Greater(t, inlined, 2000)
+				t.Logf("%d records, %d nodes, %d places", len(extracted.Records), len(extracted.Nodes), len(extracted.Places))
+			})
+		}
+	}
+}
+
+func TestExtractDoesNotDependOnWorkers(t *testing.T) {
+	table := open(t, program(t, "local"))
+	one, err := table.Extract(1)
+	require.NoError(t, err)
+	for _, workers := range []int{0, 2, 7, 1000} {
+		many, err := table.Extract(workers)
+		require.NoError(t, err)
+		require.Equal(t, one, many, workers)
+	}
+	assert.Greater(t, len(one.Records), 20000)
+}
+
+// The gaps between text sections, and C code, which has a name only.
+func TestExtractOfForgedTables(t *testing.T) {
+	for _, order := range []byteOrder{binary.LittleEndian, binary.BigEndian} {
+		for _, size := range []int{4, 8} {
+			for _, sections := range [][][3]uint64{nil, {{0, 0x100, forgedText}, {0x100, 0x2f0, forgedText + 0x1100}, {0x300, 0x340, forgedText + 0x2000}}} {
+				f := simple(order, size)
+				f.sections = sections
+				table, err := pclntab.New(f.build().image())
+				require.NoError(t, err)
+				extracted, err := table.Extract(1)
+				require.NoError(t, err)
+				inlined := requireSameFrames(t, table, extracted, 5000)
+				assert.Positive(t, inlined)
+			}
+		}
+	}
+}
+
+// Damage to one function leaves the others.
+func TestExtractOfDamagedTables(t *testing.T) {
+	program := simple(binary.LittleEndian, 8).build()
+	program.order.PutUint32(program.table[program.functab+12:], 1<<30)
+	table, err := pclntab.New(program.image())
+	require.NoError(t, err)
+	extracted, err := table.Extract(1)
+	require.ErrorIs(t, err, object.ErrFormat)
+	assert.ErrorContains(t, err, "outside of the table")
+	requireSameFrames(t, table, extracted, 1000)
+	assert.Equal(t, []model.Frame{forgedFrame("main.first", 0, 300, 5, false)}, framesIn(extracted, 0x400020))
+	assert.Equal(t, []model.Frame{{Function: "x_cgo_init"}}, framesIn(extracted, 0x400300))
+}
+
+// Many functions may share the rows of one: what they become is bounded by the
+// table's size, not by the code's.
+func TestExtractIsBoundByTheTable(t *testing.T) {
+	const span, functions = 1 << 16, 256
+	f := &forge{order: binary.LittleEndian, size: 8}
+	for i := range functions {
+		f.functions = append(f.functions, forgedFunction{name: "main.f", start: uint32(i * span), end: uint32((i + 1) * span)})
+	}
+	first := &f.functions[0]
+	first.files = []step{{span, 0}}
+	for pc := range uint32(span) {
+		first.lines = append(first.lines, step{pc + 1, int32(2 + pc&1)})
+	}
+	program := f.build()
+	for _, record := range program.records[1:] {
+		copy(program.table[record+20:record+28], program.table[program.records[0]+20:])
+	}
+	image := program.image()
+	image.Segments[0].SizeBytes = functions * span
+	image.Segments[1].VirtAddr += 1 << 32
+	image.Segments[2].VirtAddr += 1 << 32
+	image.Segments[3].VirtAddr += 1 << 32
+	for i := 0; i+8 <= len(program.module); i += 8 {
+		if word := program.order.Uint64(program.module[i:]); word >= forgedTable && word < forgedModule+1<<16 && i/8 != 21 && i/8 != 23 {
+			program.order.PutUint64(program.module[i:], word+1<<32)
+		}
+	}
+	table, err := pclntab.New(image)
+	require.NoError(t, err)
+	extracted, err := table.Extract(2)
+	require.ErrorIs(t, err, object.ErrLimit)
+	assert.Less(t, len(extracted.Records), functions*span/2)
+	assert.Greater(t, len(extracted.Records), span)
+}

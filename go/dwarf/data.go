@@ -187,6 +187,9 @@ func (r *reader) finish() error {
 			im.problem = nil
 		}
 	}
+	if found, ok := err.(*damage); ok {
+		err = found.tell()
+	}
 	if err == nil && r.steps < 0 {
 		err = &object.Error{Path: r.data.file.Path(), Reason: "the debug information asks for too much work", Err: object.ErrLimit}
 	}

@@ -184,12 +184,31 @@ func textOf(raw []byte) string {
 	return unsafe.String(unsafe.SliceData(raw), len(raw))
 }
 
-// errorAt makes an error about an offset in a section.
+// damage is an error about an offset in a section. A file may have millions of
+// them, and one is told of: the text is made when it is.
+type damage struct {
+	image  *image
+	id     sectionID
+	offset int
+	kind   error
+	format string
+	args   []any
+}
+
 func (im *image) errorAt(id sectionID, offset int, kind error, format string, args ...any) error {
-	at, name := int64(offset), im.sectionName(id)
-	section, ok := im.file.SectionNamed(name)
+	return &damage{im, id, offset, kind, format, args}
+}
+
+func (d *damage) Error() string { return d.tell().Error() }
+
+func (d *damage) Unwrap() error { return d.kind }
+
+// tell makes the error that names the place in the file.
+func (d *damage) tell() error {
+	at, name := int64(d.offset), d.image.sectionName(d.id)
+	section, ok := d.image.file.SectionNamed(name)
 	if ok && section.Flags&elf.SHF_COMPRESSED == 0 {
 		at += int64(min(section.FileOffset, 1<<61))
 	}
-	return im.file.NewError(at, kind, name+"+0x%x: "+format, append([]any{offset}, args...)...)
+	return d.image.file.NewError(at, d.kind, name+"+0x%x: "+d.format, append([]any{d.offset}, d.args...)...)
 }

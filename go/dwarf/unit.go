@@ -56,7 +56,9 @@ type root struct {
 // readUnit reads the header at off (DWARF 5, 7.5.1). next is the offset behind
 // the unit, not above off where the rest cannot be read. u is nil for a unit that
 // holds no code.
-func (im *image) readUnit(off int) (u *unit, next int, err error) { return im.readUnitOf(off, 0) }
+func (im *image) readUnit(off int) (u *unit, next int, err error) {
+	return im.readUnitOf(off, 0)
+}
 
 // readUnitOf reads the header of a unit whose abbreviations count from abbrevs.
 func (im *image) readUnitOf(off, abbrevs int) (u *unit, next int, err error) {

@@ -22,6 +22,7 @@ package dwarf
 // Limits on one file's debug information.
 const (
 	maxUnits         = 1 << 21
+	maxDamagedUnits  = 1 << 16
 	maxSpans         = 1 << 22
 	maxAbbrevAttrs   = 1 << 20
 	maxLineFiles     = 1 << 20

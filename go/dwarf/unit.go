@@ -121,12 +121,14 @@ func (im *image) list() error {
 			im.listing = err
 		}
 	}
+	damaged := 0
 	for off, size := 0, im.size(secInfo); off < size; {
 		u, next, err := im.readUnit(off)
 		if err != nil {
 			keep(err)
+			damaged++
 		}
-		if next <= off {
+		if next <= off || damaged > maxDamagedUnits {
 			break
 		}
 		if u != nil {

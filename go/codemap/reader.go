@@ -10,6 +10,9 @@ import (
 // once: that many would touch most of its blocks one by one.
 const manyAddrs = 1000
 
+// maxDecoded is how many functions, or paths, are kept decoded.
+const maxDecoded = 1 << 19
+
 // Reader answers from an index file. It is not safe for concurrent use.
 //
 // Nothing in the file is trusted: what it says of its own layout is checked
@@ -52,7 +55,7 @@ func Open(file io.ReaderAt, size int64) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Reader{header: *h, blocks: b, files: make([]string, h.grids[gridFiles].rows)}, nil
+	return &Reader{header: *h, blocks: b, files: make([]string, min(h.grids[gridFiles].rows, maxDecoded))}, nil
 }
 
 // Identities are the files that the index was made from, the code's own first.
@@ -67,7 +70,7 @@ func (r *Reader) Identities() []Identity { return r.header.identities }
 func (r *Reader) Each(addrs []model.VirtAddr, visit func(i int, frames []model.Frame)) error {
 	if r.err == nil && len(addrs) >= manyAddrs && r.functions == nil {
 		r.err = r.blocks.loadAll()
-		r.functions = make([]function, r.header.grids[gridFunctions].rows)
+		r.functions = make([]function, min(r.header.grids[gridFunctions].rows, maxDecoded))
 	}
 	for i, addr := range addrs {
 		r.frames = r.frames[:0]

@@ -51,7 +51,7 @@ func (r *Reader) file(number uint32) string {
 		return r.files[number]
 	}
 	text := r.text(gridFiles, number)
-	if r.err == nil {
+	if r.err == nil && uint64(number) < uint64(len(r.files)) {
 		r.files[number] = text
 	}
 	return text
@@ -68,7 +68,7 @@ func (r *Reader) function(number uint32) function {
 		name: r.text(gridNames, g.get(row, 0)), linkage: r.text(gridNames, g.get(row, 1)),
 		file: g.get(row, 2), line: g.get(row, 3), language: ModelLanguage(uint8(g.get(row, 4))), known: true,
 	}
-	if r.functions != nil && r.err == nil {
+	if r.err == nil && uint64(number) < uint64(len(r.functions)) {
 		r.functions[number] = f
 	}
 	return f

@@ -177,36 +177,6 @@ func TestHostileCountsAreRefused(t *testing.T) {
 	}
 }
 
-// readEverything uses all of the interface; only its end matters.
-func readEverything(file *object.File) {
-	_, _ = file.FunctionSymbols()
-	_, _, _ = file.Dynamic()
-	_, _, _ = file.DebugLink()
-	_, _ = file.Comments()
-	_, _ = file.AddressSanitizer()
-	_ = file.ExecRanges()
-	sections := file.Sections()
-	for i := range sections[:min(len(sections), 64)] {
-		_, _ = file.SectionData(&sections[i])
-	}
-}
-
-func FuzzOpen(f *testing.F) {
-	for _, flags := range [][]string{nil, {"-gz=zlib"}, {"-fPIE", "-static-pie"}} {
-		content, err := os.ReadFile(freestandingProgram(f, flags...))
-		require.NoError(f, err)
-		f.Add(content)
-	}
-	f.Add([]byte("\x7fELF"))
-	f.Fuzz(func(t *testing.T, content []byte) {
-		file, err := object.NewFile("fuzz", bytes.NewReader(content), int64(len(content)))
-		if err != nil {
-			return
-		}
-		readEverything(file)
-	})
-}
-
 func BenchmarkOpen(b *testing.B) {
 	path := sharedLibrary(b)
 	b.ReportAllocs()

@@ -70,8 +70,8 @@ func (f *File) openSymbols(at int) (*symbolReader, error) {
 	if f.is64 {
 		r.entrySize = 24
 	}
-	if section.Flags&elf.SHF_COMPRESSED != 0 {
-		return nil, f.NewError(section.at(), ErrFormat, "section %s: compressed symbols", section.Name)
+	if section.Type != elf.SHT_SYMTAB && section.Type != elf.SHT_DYNSYM || section.Flags&elf.SHF_COMPRESSED != 0 {
+		return nil, f.NewError(section.at(), ErrFormat, "section %s is no symbol table", section.Name)
 	}
 	if section.EntrySize != 0 && section.EntrySize != uint64(r.entrySize) {
 		return nil, f.NewError(section.at(), ErrFormat, "section %s: symbols of %d bytes", section.Name, section.EntrySize)

@@ -13,7 +13,8 @@ const maxInlined = 16
 // Inline says in a few words where an address stands, to be put into a line of
 // other text: "in FUNCTION FILE:LINE:COLUMN", as sanitizers do, and where the
 // call was inlined "[inlined into FUNCTION FILE:LINE:COLUMN, …]". frames are
-// those of one address, leaf first. Nothing of it steers a terminal. It is empty
+// those of one address, leaf first; one without a function has its place only.
+// Nothing of it steers a terminal. It is empty
 // where frames say nothing.
 func Inline(frames []model.Frame, color bool) string {
 	p := &textPrinter{opts: TextOptions{Color: color}}
@@ -24,6 +25,9 @@ func Inline(frames []model.Frame, color bool) string {
 			continue
 		}
 		switch {
+		case out.Len() == 0 && function == "":
+			out.WriteString(place)
+			continue
 		case out.Len() == 0:
 			out.WriteString("in ")
 		case !strings.Contains(out.String(), " [inlined into "):
@@ -57,4 +61,12 @@ func inlineParts(f *model.Frame) (function, place string) {
 		}
 	}
 	return functionText(f), place
+}
+
+// Again names a report that was shown before, in one line.
+func Again(r *model.Report, color bool) string {
+	p := &textPrinter{opts: TextOptions{Color: color}}
+	count := strconv.Itoa(r.Count) + " times"
+	return p.paint(styleDim, "── ") + p.paint(styleRed, printable(r.Tool, 80)+": "+printable(r.Kind, 200)) +
+		p.paint(styleDim, " again: met "+count+" · fingerprint "+printable(r.Fingerprint, 80))
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -64,6 +65,19 @@ func (p *process) close() error {
 		p.memory.Close()
 	}
 	return p.folder.Close()
+}
+
+// DebugDirs are the folders for separate debug files: this machine's, and that
+// of the process, which may have a root of its own. Nil for a copy.
+func (s *Space) DebugDirs() []string {
+	if s.process == nil {
+		return nil
+	}
+	dirs := slices.Clone(object.DefaultDebugDirs)
+	for _, dir := range object.DefaultDebugDirs {
+		dirs = append(dirs, s.process.path("root"+dir))
+	}
+	return dirs
 }
 
 // openLive opens a file that a live process has mapped, by whichever way leads

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"sort"
 	"strings"
 
@@ -21,8 +20,8 @@ type Module struct {
 	// BuildID is the file's GNU build ID, empty where it has none.
 	BuildID string
 	// OpenPath opens this very file, for as long as the Space is open and the
-	// process lives. Where only the build ID could be read, from memory, no file
-	// of that build need lie there.
+	// process lives; of a copy, below CopyOptions.Root. Where only the build ID
+	// could be read, from memory, no file of that build need lie there.
 	OpenPath string
 
 	segments []object.Segment
@@ -51,7 +50,8 @@ type located struct {
 
 // CopyOptions steer ReadCopy.
 type CopyOptions struct {
-	// Root is put before every path; "" means none.
+	// Root is the folder that holds the files, see object.Search; "" means this
+	// machine.
 	Root string
 	// TrustPaths takes the files at the paths, whichever they are. Without it
 	// only those with the device and inode of the mapping, which a copy of this
@@ -174,18 +174,18 @@ func (s *Space) open(index int) (*Module, error) {
 // openCopy opens a file that a saved copy names.
 func (s *Space) openCopy(m *Mapping) (*Module, error) {
 	var failure error
+	search := object.Search{Root: s.options.Root}
 	for _, name := range names(m.Path) {
-		// Cleaned first: ".." must not lead out of the root.
-		path := filepath.Join(s.options.Root, filepath.Clean(name))
-		file, err := object.Open(path)
-		if err == nil && (s.options.TrustPaths || mapped(path, m)) {
-			return moduleOf(file, m, path), nil
+		file, err := search.Open(name)
+		if err != nil {
+			failure = err
+			continue
 		}
-		if err == nil {
-			file.Close()
-			err = fmt.Errorf("%s: %w: device and inode differ (--trust-paths takes it all the same)", path, ErrReplaced)
+		if s.options.TrustPaths || mapped(file.Path(), m) {
+			return moduleOf(file, m, name), nil
 		}
-		failure = err
+		file.Close()
+		failure = fmt.Errorf("%s: %w: device and inode differ (--trust-paths takes it all the same)", file.Path(), ErrReplaced)
 	}
 	if strings.HasSuffix(m.Path, deletedSuffix) && errors.Is(failure, os.ErrNotExist) {
 		failure = fmt.Errorf("%s: %w: it was deleted", m.DisplayPath(), ErrReplaced)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -20,7 +21,6 @@ import (
 	"github.com/ffikit/ffikit/go/render"
 	"github.com/ffikit/ffikit/go/sources"
 	"github.com/ffikit/ffikit/go/suppress"
-	"github.com/ffikit/ffikit/go/symbolize"
 )
 
 // reportFlags are the flags of all verbs that show reports.
@@ -31,7 +31,7 @@ type reportFlags struct {
 	color      string
 	sourceRoot string
 	pathMap    []string
-	debugDirs  []string
+	debug      debugFlags
 	// suppressions is a file of leaks to leave out.
 	suppressions string
 }
@@ -44,10 +44,9 @@ func (f *reportFlags) register(command *cobra.Command) {
 	flags.StringVar(&f.color, "color", "auto", "colours: auto, always or never (NO_COLOR is honoured)")
 	flags.StringVar(&f.sourceRoot, "source-root", "", "folder of your own sources: blame looks there first, excerpts come from there")
 	flags.StringArrayVar(&f.pathMap, "path-map", nil, "replace the path prefix FROM by TO everywhere, as FROM=TO; may be repeated")
-	flags.StringArrayVar(&f.debugDirs, "debug-dir", nil, "look for separate debug files here (default /usr/lib/debug); may be repeated")
+	f.debug.register(command)
 	flags.StringVar(&f.suppressions, "suppressions", "", "leaks to leave out, in LeakSanitizer's format (leak:PATTERN lines)")
 	must(command.MarkFlagDirname("source-root"))
-	must(command.MarkFlagDirname("debug-dir"))
 }
 
 // must is for calls that fail only when a flag is named wrong in this program.
@@ -86,7 +85,7 @@ func (f *reportFlags) root() (string, error) {
 }
 
 // options puts the flags into the terms of ffikit.Read.
-func (f *reportFlags) options(trustPaths bool) (ffikit.Options, error) {
+func (f *reportFlags) options(ctx context.Context, trustPaths bool) (ffikit.Options, error) {
 	mappings, err := f.mappings()
 	if err != nil {
 		return ffikit.Options{}, err
@@ -101,9 +100,13 @@ func (f *reportFlags) options(trustPaths bool) (ffikit.Options, error) {
 		}
 	}
 	root, err := f.root()
+	if err != nil {
+		return ffikit.Options{}, err
+	}
+	sources, err := f.debug.options(ctx, trustPaths)
 	return ffikit.Options{
 		Suppressions: suppressions,
-		Symbolize:    symbolize.Options{TrustPaths: trustPaths, DebugDirs: f.debugDirs},
+		Symbolize:    sources,
 		Normalize:    normalize.Options{PathMap: mappings},
 		Merge:        merge.Options{SourceRoot: root},
 	}, err

@@ -65,7 +65,7 @@ command's own.`,
 
 func (f *sanitizeFlags) run(ctx context.Context, args []string) error {
 	// ffikit runs the command itself, so the paths in its logs are this machine's.
-	options, err := f.options(true)
+	options, err := f.options(ctx, true)
 	if err != nil {
 		return err
 	}

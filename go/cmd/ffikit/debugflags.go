@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/ffikit/ffikit/go/debuginfod"
+	"github.com/ffikit/ffikit/go/symbolize"
+)
+
+// debugFlags say where debug information comes from.
+type debugFlags struct {
+	debugDirs  []string
+	noCache    bool
+	debuginfod string
+}
+
+// serversOfEnvironment is what --debuginfod without a value means.
+const serversOfEnvironment = "$DEBUGINFOD_URLS"
+
+func (f *debugFlags) register(command *cobra.Command) {
+	flags := command.Flags()
+	flags.StringArrayVar(&f.debugDirs, "debug-dir", nil, "look for separate debug files here (default /usr/lib/debug); may be repeated")
+	flags.BoolVar(&f.noCache, "no-cache", false, "neither use nor make the index of debug information that the cache keeps")
+	flags.StringVar(&f.debuginfod, "debuginfod", "", "ask these debuginfod servers for debug files that are not here: their URLs, or those of $DEBUGINFOD_URLS")
+	flags.Lookup("debuginfod").NoOptDefVal = serversOfEnvironment
+	must(command.MarkFlagDirname("debug-dir"))
+}
+
+// options puts the flags into the terms of package symbolize. Downloads end
+// with ctx.
+func (f *debugFlags) options(ctx context.Context, trustPaths bool) (symbolize.Options, error) {
+	options := symbolize.Options{TrustPaths: trustPaths, DebugDirs: f.debugDirs, NoCache: f.noCache}
+	if f.debuginfod == "" {
+		return options, nil
+	}
+	list := f.debuginfod
+	if list == serversOfEnvironment {
+		list = os.Getenv("DEBUGINFOD_URLS")
+	}
+	servers, err := debuginfod.ParseServers(list)
+	if err != nil {
+		return options, usageError("--debuginfod: %w", err)
+	}
+	if len(servers) == 0 {
+		return options, usageError("--debuginfod: DEBUGINFOD_URLS names no server: set it, or say --debuginfod=URL")
+	}
+	client, err := debuginfod.New(debuginfod.Options{Servers: servers, UserAgent: "ffikit/" + currentVersion(), Progress: asking})
+	if err != nil {
+		return options, failure(err)
+	}
+	options.Fetch = func(buildID string) (string, error) { return client.Fetch(ctx, buildID) }
+	return options, nil
+}
+
+// asking tells a person what is waited for.
+func asking(server, buildID string) {
+	if term.IsTerminal(int(os.Stderr.Fd())) {
+		fmt.Fprintf(os.Stderr, "ffikit: asking %s for the debug file of build %s\n", server, buildID)
+	}
+}

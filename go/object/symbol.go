@@ -26,7 +26,8 @@ type Symbol struct {
 }
 
 // EachSymbol calls visit for every named symbol of .symtab and .dynsym, also
-// undefined ones and data, until visit returns false.
+// undefined ones and data, until visit returns false. A file symbol without a
+// name ends those of the file before it, so it is visited too.
 func (f *File) EachSymbol(visit func(Symbol) bool) error {
 	for _, kind := range []elf.SectionType{elf.SHT_SYMTAB, elf.SHT_DYNSYM} {
 		reader, err := f.symbolsOf(kind)
@@ -45,7 +46,7 @@ func (f *File) EachSymbol(visit func(Symbol) bool) error {
 			if err != nil {
 				return err
 			}
-			if name != "" && !visit(Symbol{
+			if (name != "" || s.kind == elf.STT_FILE) && !visit(Symbol{
 				Name: name, VirtAddr: model.VirtAddr(reader.addr(&s)), SizeBytes: s.size,
 				Undefined: s.index == elf.SHN_UNDEF,
 				Function:  s.kind == elf.STT_FUNC || s.kind == elf.STT_GNU_IFUNC,

@@ -41,6 +41,15 @@ class Agreement:
     sides: dict[str, Counter[str]] = field(default_factory=dict)
     examples: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
+    def document(self) -> dict[str, Any]:
+        """For JSON."""
+        counts = {name: value for name, value in vars(self).items() if isinstance(value, int)}
+        classes = {
+            kind: {"count": count, "sides": dict(self.sides[kind]), "examples": self.examples[kind]}
+            for kind, count in self.classes.most_common()
+        }
+        return {**counts, "classes": classes}
+
 
 def ask(tool: Tool, target: Target, addresses: pathlib.Path) -> list[Answer]:
     """A tool's answers to all addresses."""

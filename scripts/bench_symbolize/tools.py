@@ -4,10 +4,11 @@ import functools
 import os
 import pathlib
 import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench_symbolize.targets import CRATES, OUT, ROOT, Target, once, run, said
+from bench_symbolize.targets import COUNTS, CRATES, OUT, Target, once, run, said
 
 ADDR2LINE = "0.27.1"
 BLAZECLI = "0.1.14"
@@ -44,8 +45,8 @@ class Tool:
     builds_index: bool = False
 
 
-def prepare() -> None:
-    """Builds the peers that are missing, and copies ffikit, which others may be building anew."""
+def prepare(ffikit: pathlib.Path) -> None:
+    """Builds the peers that are missing, and copies ffikit, which may be built anew meanwhile."""
     gnu = ["-std=c11", "-D_GNU_SOURCE", "-O2", "-static"]
     TOOLS.joinpath("bin").mkdir(parents=True, exist_ok=True)
     source = CRATES / "launch.c"
@@ -61,7 +62,7 @@ def prepare() -> None:
     for stale in (OURS, CACHE):
         shutil.rmtree(stale, ignore_errors=True)
     OURS.mkdir(parents=True)
-    shutil.copy2(ROOT / "bin/ffikit", OURS / "ffikit")
+    shutil.copy2(ffikit, OURS / "ffikit")
     for name in ("addr2line", "llvm-symbolizer"):
         (OURS / name).symlink_to("ffikit")
 
@@ -91,29 +92,38 @@ def library(target: Target, demangle: bool) -> list[str]:
     return [str(program), str(target.path), *(["-C"] if demangle else [])]
 
 
+def none(target: Target) -> dict[str, str]:
+    """No cache: the tools whose place we take have no option for it, and this can be no folder."""
+    del target
+    return {"FFIKIT_CACHE_DIR": os.devnull}
+
+
 def scratch(target: Target) -> dict[str, str]:
     """A cache that empty_cache empties."""
-    return {"XDG_CACHE_HOME": str(CACHE / f"{target.name}-scratch")}
+    return {"FFIKIT_CACHE_DIR": str(CACHE / f"{target.name}-scratch")}
 
 
 def warm(target: Target) -> dict[str, str]:
     """A cache that warm_cache filled."""
-    return {"XDG_CACHE_HOME": str(CACHE / target.name)}
+    return {"FFIKIT_CACHE_DIR": str(CACHE / target.name)}
 
 
 def empty_cache(target: Target) -> None:
     """Leaves no index, so that the next run builds one."""
-    folder = pathlib.Path(scratch(target)["XDG_CACHE_HOME"])
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    shutil.rmtree(scratch(target)["FFIKIT_CACHE_DIR"], ignore_errors=True)
 
 
 def warm_cache(target: Target) -> None:
-    """Leaves the index of the target, built by this run's ffikit."""
-    folder = pathlib.Path(warm(target)["XDG_CACHE_HOME"])
-    if not folder.exists():
-        folder.mkdir(parents=True)
-        run(OURS / "ffikit", "cache", "build", target.path, env=os.environ | warm(target))
+    """Leaves the index of the target, as this run's ffikit makes it by itself when it is asked for much."""
+    folder = pathlib.Path(warm(target)["FFIKIT_CACHE_DIR"])
+    if folder.exists():
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    command, environment = addr2line(OURS / "addr2line")(target, False), os.environ | warm(target)
+    with target.addresses(max(COUNTS)).open() as given:
+        subprocess.run(command, stdin=given, stdout=subprocess.DEVNULL, check=True, env=environment)
+    if not any(file.stat().st_size > 4096 for file in folder.glob("*")):
+        raise SystemExit(f"bench-symbolize: {target.name}: no index was made in {folder}")
 
 
 def peers() -> list[Tool]:
@@ -172,13 +182,14 @@ def ours() -> list[Tool]:
     return [
         Tool(
             "ffikit",
-            "ffikit called as addr2line, `--no-cache`",
-            addr2line(as_addr2line, "--no-cache"),
-            addr2line(as_addr2line, "--no-cache", "-a"),
+            "ffikit called as addr2line, without its cache",
+            addr2line(as_addr2line),
+            addr2line(as_addr2line, "-a"),
+            environment=none,
         ),
         Tool(
             "ffikit, indexed",
-            "the same, with the index of `ffikit cache build`",
+            "the same, with its index in the cache",
             addr2line(as_addr2line),
             addr2line(as_addr2line, "-a"),
             environment=warm,
@@ -186,14 +197,15 @@ def ours() -> list[Tool]:
         ),
         Tool(
             "ffikit as llvm",
-            "ffikit called as llvm-symbolizer, `--no-cache`",
-            llvm(as_llvm, "--no-cache"),
-            llvm(as_llvm, "--no-cache"),
+            "ffikit called as llvm-symbolizer, without its cache",
+            llvm(as_llvm),
+            llvm(as_llvm),
             style="llvm",
+            environment=none,
         ),
         Tool(
             "ffikit as llvm, indexed",
-            "the same, with the index",
+            "the same, with its index",
             llvm(as_llvm),
             llvm(as_llvm),
             style="llvm",

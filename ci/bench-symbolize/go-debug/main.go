@@ -4,8 +4,9 @@
 //
 //	usage: go-debug FILE < ADDRESSES
 //
-// Each unit is read once, when the first address falls into it: its functions and
-// the rows of its line table are kept sorted. The output is that of addr2line -f.
+// The units' ranges are read first. Each unit is read once, when the first address
+// falls into it: its functions and the rows of its line table are kept sorted. The
+// output is that of addr2line -f.
 package main
 
 import (
@@ -35,8 +36,16 @@ type row struct {
 }
 
 type unit struct {
+	entry *dwarf.Entry
+	read  bool
 	spans []span
 	rows  []row
+}
+
+// extent is code that one unit has.
+type extent struct {
+	low, high uint64
+	unit      *unit
 }
 
 func main() {
@@ -60,7 +69,10 @@ func lookUp(path string, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	units := map[dwarf.Offset]*unit{}
+	extents, err := extentsOf(data)
+	if err != nil {
+		return err
+	}
 	buffered := bufio.NewWriterSize(out, 256<<10)
 	lines := bufio.NewScanner(in)
 	for lines.Scan() {
@@ -69,18 +81,11 @@ func lookUp(path string, in io.Reader, out io.Writer) error {
 			return err
 		}
 		name, place := "??", "??:0"
-		entry, err := data.Reader().SeekPC(address)
-		switch {
-		case errors.Is(err, dwarf.ErrUnknownPC):
-		case err != nil:
-			return err
-		default:
-			found := units[entry.Offset]
-			if found == nil {
-				if found, err = read(data, entry); err != nil {
-					return err
-				}
-				units[entry.Offset] = found
+		i := sort.Search(len(extents), func(i int) bool { return extents[i].low > address }) - 1
+		if i >= 0 && address < extents[i].high {
+			found := extents[i].unit
+			if err := found.load(data); err != nil {
+				return err
 			}
 			name, place = found.at(address)
 		}
@@ -92,17 +97,49 @@ func lookUp(path string, in io.Reader, out io.Writer) error {
 	return buffered.Flush()
 }
 
-func read(data *dwarf.Data, entry *dwarf.Entry) (*unit, error) {
-	found := &unit{}
+func extentsOf(data *dwarf.Data) ([]extent, error) {
+	var extents []extent
 	reader := data.Reader()
-	reader.Seek(entry.Offset)
+	for {
+		entry, err := reader.Next()
+		if err != nil {
+			return nil, err
+		}
+		if entry == nil {
+			break
+		}
+		reader.SkipChildren()
+		if entry.Tag != dwarf.TagCompileUnit {
+			continue
+		}
+		ranges, err := data.Ranges(entry)
+		if err != nil {
+			return nil, err
+		}
+		found := &unit{entry: entry}
+		for _, r := range ranges {
+			extents = append(extents, extent{r[0], r[1], found})
+		}
+	}
+	sort.Slice(extents, func(i, j int) bool { return extents[i].low < extents[j].low })
+	return extents, nil
+}
+
+// load reads the unit, unless that was done.
+func (u *unit) load(data *dwarf.Data) error {
+	if u.read {
+		return nil
+	}
+	u.read = true
+	reader := data.Reader()
+	reader.Seek(u.entry.Offset)
 	if _, err := reader.Next(); err != nil {
-		return nil, err
+		return err
 	}
 	for depth := 1; depth > 0; {
 		child, err := reader.Next()
 		if err != nil {
-			return nil, err
+			return err
 		}
 		switch {
 		case child == nil || child.Tag == 0:
@@ -111,14 +148,14 @@ func read(data *dwarf.Data, entry *dwarf.Entry) (*unit, error) {
 		case child.Tag == dwarf.TagSubprogram:
 			ranges, err := data.Ranges(child)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			name := ""
 			if len(ranges) > 0 {
 				name = nameOf(data, child, 0)
 			}
 			for _, r := range ranges {
-				found.spans = append(found.spans, span{r[0], r[1], name})
+				u.spans = append(u.spans, span{r[0], r[1], name})
 			}
 			reader.SkipChildren()
 			continue
@@ -127,8 +164,8 @@ func read(data *dwarf.Data, entry *dwarf.Entry) (*unit, error) {
 			depth++
 		}
 	}
-	sort.Slice(found.spans, func(i, j int) bool { return found.spans[i].low < found.spans[j].low })
-	return found, found.readRows(data, entry)
+	sort.Slice(u.spans, func(i, j int) bool { return u.spans[i].low < u.spans[j].low })
+	return u.readRows(data)
 }
 
 // nameOf follows abstract origins and specifications, which may form a circle.
@@ -151,8 +188,8 @@ func nameOf(data *dwarf.Data, entry *dwarf.Entry, depth int) string {
 	return name
 }
 
-func (u *unit) readRows(data *dwarf.Data, entry *dwarf.Entry) error {
-	lines, err := data.LineReader(entry)
+func (u *unit) readRows(data *dwarf.Data) error {
+	lines, err := data.LineReader(u.entry)
 	if err != nil || lines == nil {
 		return err
 	}

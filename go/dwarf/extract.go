@@ -139,6 +139,8 @@ type lanes struct {
 	functions []run
 	rows      []rowAt
 	lines     []run
+	// unnamed is the node of what is in no function.
+	unnamed uint32
 }
 
 // interval belongs to item, where no interval of a higher rank does.
@@ -182,7 +184,7 @@ func (r *reader) extract(number int32, e *extraction) {
 	clear(e.declared)
 	clear(e.kept)
 	e.places = e.places[:0]
-	e.lanes = lanes{e.lanes.segments[:0], e.lanes.functions[:0], e.lanes.rows[:0], e.lanes.lines[:0]}
+	e.lanes = lanes{e.lanes.segments[:0], e.lanes.functions[:0], e.lanes.rows[:0], e.lanes.lines[:0], 0}
 	r.extraction, r.nodes, r.decls, r.declared = e, e.nodes[:0], e.decls[:0], e.declared
 	if err := r.walk(number); err != nil {
 		r.note(err)

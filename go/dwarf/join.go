@@ -17,6 +17,8 @@ type joiner struct {
 	names     map[textKey]uint32
 	files     map[string]uint32
 	functions map[codemap.Function]uint32
+	// unnamed are nodes for code that is in no function, by language.
+	unnamed [256]uint32
 	// numbers are those of one unit's declarations.
 	numbers []uint32
 }
@@ -89,7 +91,7 @@ func (j *joiner) take(number int32, e *extraction) {
 	}
 	kept := lanes{
 		slices.Clone(e.lanes.segments), slices.Clone(e.lanes.functions),
-		slices.Clone(e.lanes.rows), slices.Clone(e.lanes.lines),
+		slices.Clone(e.lanes.rows), slices.Clone(e.lanes.lines), 0,
 	}
 	for i := range kept.segments {
 		kept.segments[i].node += int32(nodes)
@@ -97,7 +99,20 @@ func (j *joiner) take(number int32, e *extraction) {
 	for i := range kept.rows {
 		kept.rows[i].place += places
 	}
+	kept.unnamed = j.unnamedNode(j.reader.languageOf(u))
 	j.units = append(j.units, kept)
+}
+
+// unnamedNode is the node of code of a language that is in no function.
+func (j *joiner) unnamedNode(language uint8) uint32 {
+	node := &j.unnamed[language]
+	if *node == 0 && language != 0 {
+		t := j.table
+		*node = uint32(len(t.Nodes))
+		t.Nodes = append(t.Nodes, codemap.Node{Function: uint32(len(t.Functions))})
+		t.Functions = append(t.Functions, codemap.Function{Language: language})
+	}
+	return *node
 }
 
 // narrow leaves out columns that no source line has.
@@ -157,7 +172,8 @@ func (j *joiner) function(d *decl) uint32 {
 }
 
 // numbered says that from start on the code belongs to number; 0 is a gap.
-type numbered struct{ start, number uint32 }
+// unnamed is the node of a row that is in no function.
+type numbered struct{ start, number, unnamed uint32 }
 
 // pieces calls visit for what the runs of all units cover, each address once.
 // Runs of the first unit come first; of one unit the last where last is set.
@@ -197,16 +213,16 @@ func (j *joiner) functionRows() []numbered {
 	rows, until := make([]numbered, 0, count), uint32(0)
 	j.pieces(func(l *lanes) []run { return l.functions }, true, func(l *lanes, r run, start, end uint32) {
 		if start != until && len(rows) > 0 {
-			rows = append(rows, numbered{until, 0})
+			rows = append(rows, numbered{start: until})
 		}
 		until = end
 		for _, s := range l.segments[r.first:r.last] {
 			if from, to := max(s.start, start), min(s.end, end); from < to {
-				rows = append(rows, numbered{from, uint32(s.node)})
+				rows = append(rows, numbered{from, uint32(s.node), 0})
 			}
 		}
 	})
-	return append(rows, numbered{until, 0})
+	return append(rows, numbered{start: until})
 }
 
 // lineRows are the places of all addresses.
@@ -218,7 +234,7 @@ func (j *joiner) lineRows() []numbered {
 	rows, until := make([]numbered, 0, count), uint32(0)
 	j.pieces(func(l *lanes) []run { return l.lines }, false, func(l *lanes, r run, start, end uint32) {
 		if start != until && len(rows) > 0 {
-			rows = append(rows, numbered{until, 0})
+			rows = append(rows, numbered{start: until})
 		}
 		until = end
 		all := l.rows[r.first:r.last]
@@ -228,11 +244,11 @@ func (j *joiner) lineRows() []numbered {
 				to = all[i+1].start
 			}
 			if from := max(each.start, start); from < min(to, end) {
-				rows = append(rows, numbered{from, each.place})
+				rows = append(rows, numbered{from, each.place, l.unnamed})
 			}
 		}
 	})
-	return append(rows, numbered{until, 0})
+	return append(rows, numbered{start: until})
 }
 
 // merge makes the records of the table.
@@ -240,7 +256,7 @@ func (j *joiner) merge(functions, lines []numbered) {
 	t := j.table
 	t.Starts = make([]uint32, 0, len(functions)+len(lines))
 	t.Records = make([]codemap.Record, 0, len(functions)+len(lines))
-	var now codemap.Record
+	var node, unnamed, place uint32
 	for len(functions) > 0 || len(lines) > 0 {
 		at := ^uint32(0)
 		if len(functions) > 0 {
@@ -250,10 +266,14 @@ func (j *joiner) merge(functions, lines []numbered) {
 			at = min(at, lines[0].start)
 		}
 		for len(functions) > 0 && functions[0].start == at {
-			now.Node, functions = functions[0].number, functions[1:]
+			node, functions = functions[0].number, functions[1:]
 		}
 		for len(lines) > 0 && lines[0].start == at {
-			now.Place, lines = lines[0].number, lines[1:]
+			place, unnamed, lines = lines[0].number, lines[0].unnamed, lines[1:]
+		}
+		now := codemap.Record{Node: node, Place: place}
+		if node == 0 {
+			now.Node = unnamed
 		}
 		if last := len(t.Records) - 1; last < 0 && now == (codemap.Record{}) || last >= 0 && t.Records[last] == now {
 			continue

@@ -146,6 +146,9 @@ func (f *File) compressionOf(s *Section) (compression, error) {
 
 // fill puts the contents of s into data, which has their length.
 func (f *File) fill(data []byte, s *Section, c compression) error {
+	if len(data) == 0 {
+		return nil
+	}
 	if c.kind == 0 {
 		return f.readInto(data, s.FileOffset, "section "+s.Name)
 	}

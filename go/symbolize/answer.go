@@ -180,7 +180,8 @@ type naming struct {
 
 func (n *naming) emit(i int, frames []model.Frame) {
 	linkage := n.module.from.opts.SymbolNames
-	if len(frames) == 0 {
+	// Debug information still describes what the linker left out, at address 0.
+	if len(frames) == 0 || !n.module.inCode(n.addrs[i]) {
 		n.single[0] = model.Frame{}
 		frames = n.single[:]
 	}

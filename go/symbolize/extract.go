@@ -45,13 +45,7 @@ func (m *module) extract() (codemap.Source, error) {
 	}
 	needsLines := true
 	if goTable := m.goTable(); goTable != nil {
-		extractor, ok := any(goTable).(interface {
-			Extract(workers int) (*codemap.Table, error)
-		})
-		if !ok {
-			return refuse(errors.New("the Go table is not extracted"))
-		}
-		table, err := extractor.Extract(runtime.GOMAXPROCS(0))
+		table, err := goTable.Extract(runtime.GOMAXPROCS(0))
 		if err != nil {
 			return refuse(err)
 		}

@@ -18,7 +18,10 @@ type resolver interface {
 
 // sources are a module's readers, each opened when it is first wanted.
 type sources struct {
-	goSought, linesSought, symbolsSought bool
+	goSought, linesSought, symbolsSought, codeSought bool
+
+	// code holds all code, and what lies between it.
+	code object.AddrRange
 
 	goTable *pclntab.Table
 	// goText is where goTable knows all functions.
@@ -60,6 +63,23 @@ func (m *module) inGoText(addr model.VirtAddr) bool {
 		}
 	}
 	return false
+}
+
+// inCode tells whether addr lies between the first and the last code.
+func (m *module) inCode(addr model.VirtAddr) bool {
+	s := &m.sources
+	if !s.codeSought {
+		s.codeSought = true
+		file := m.file
+		if file == nil {
+			file = m.separate
+		}
+		s.code.Start = ^model.VirtAddr(0)
+		for _, r := range file.ExecRanges() {
+			s.code.Start, s.code.End = min(s.code.Start, r.Start), max(s.code.End, r.End)
+		}
+	}
+	return addr >= s.code.Start && addr < s.code.End
 }
 
 // dwarfFile is the file with the module's DWARF; nil where there is none here.

@@ -149,7 +149,8 @@ func (m *module) isOpen(addr model.VirtAddr, frames []model.Frame) bool {
 	if completeness(frames) == complete || !m.mayHaveLines() {
 		return false
 	}
-	return len(frames) > 0 || !m.inGoText(addr)
+	_, inGo := m.goTextAt(addr)
+	return len(frames) > 0 || !inGo
 }
 
 // complete is the completeness of frames with a function and a line.

@@ -50,7 +50,7 @@ func (m *module) extract() (codemap.Source, error) {
 			return refuse(err)
 		}
 		source.Tables = append(source.Tables, table)
-		needsLines = !m.allGo() || hasNamesOnly(table)
+		needsLines = m.linesKnowMore(table)
 	}
 	if lines := m.lines(); lines != nil && needsLines {
 		table, err := lines.Extract(runtime.GOMAXPROCS(0))
@@ -72,20 +72,40 @@ func (m *module) extract() (codemap.Source, error) {
 	return source, nil
 }
 
-// allGo tells whether the Go table knows all of the module's code.
-func (m *module) allGo() bool {
+// maxProbes is how many addresses without a line in the Go table are tried in
+// DWARF: a Go program has a few of them, such as the linker's own marks, and it
+// is not worth extracting its DWARF to learn that they have none.
+const maxProbes = 256
+
+// linesKnowMore tells whether DWARF has lines where the Go table has none: of C
+// code, be it beside Go's or among it.
+func (m *module) linesKnowMore(goTable *codemap.Table) bool {
+	lines := m.lines()
+	if lines == nil {
+		return false
+	}
+	var probes []model.VirtAddr
 	for _, r := range m.file.ExecRanges() {
-		if !m.inGoText(r.Start) || !m.inGoText(r.End-1) {
-			return false
+		for addr := r.Start; addr < r.End && len(probes) <= maxProbes; addr++ {
+			if text, ok := m.goTextAt(addr); ok {
+				addr = text.End - 1
+			} else {
+				probes = append(probes, addr)
+			}
 		}
 	}
-	return true
-}
-
-// hasNamesOnly tells whether there are functions without lines: C code that
-// Go's linker took in.
-func hasNamesOnly(table *codemap.Table) bool {
-	return slices.ContainsFunc(table.Records, func(r codemap.Record) bool { return r.Node != 0 && r.Place == 0 })
+	for i, r := range goTable.Records {
+		if r.Node != 0 && r.Place == 0 && len(probes) <= maxProbes {
+			probes = append(probes, model.VirtAddr(goTable.Base+uint64(goTable.Starts[i])))
+		}
+	}
+	more := len(probes) > maxProbes
+	if !more {
+		m.ask(lines, probes, func(_ int, frames []model.Frame) {
+			more = more || len(frames) > 0 && frames[0].File != ""
+		})
+	}
+	return more
 }
 
 // symbolRanges are the ranges of addresses that each symbol names: what

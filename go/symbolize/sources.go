@@ -54,15 +54,15 @@ func (m *module) goTable() *pclntab.Table {
 	return table
 }
 
-// inGoText tells whether addr lies where the Go table knows all functions:
-// what it has no answer for is padding.
-func (m *module) inGoText(addr model.VirtAddr) bool {
+// goTextAt returns the range that addr lies in of those where the Go table knows
+// all functions: what it has no answer for there is padding.
+func (m *module) goTextAt(addr model.VirtAddr) (object.AddrRange, bool) {
 	for _, r := range m.sources.goText {
 		if addr >= r.Start && addr < r.End {
-			return true
+			return r, true
 		}
 	}
-	return false
+	return object.AddrRange{}, false
 }
 
 // inCode tells whether addr lies between the first and the last code.

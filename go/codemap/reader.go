@@ -34,6 +34,8 @@ type Reader struct {
 	// addresses were asked for.
 	files     []string
 	functions []function
+	// passing is a function that is not kept.
+	passing function
 }
 
 // Open reads the header of an index file of size bytes. The Reader reads the
@@ -101,17 +103,40 @@ func (r *Reader) recordAt(addr uint64) (index uint32, ok bool) {
 	if number+1 >= uint64(buckets.rows) {
 		return starts.rows - 1, true
 	}
-	low := buckets.get(r.row(buckets, uint32(number)), 0)
-	high := buckets.get(r.row(buckets, uint32(number)+1), 0)
+	pair := r.rowsOf(buckets, uint32(number), 2)
+	if pair == nil {
+		return 0, false
+	}
+	low, high := buckets.get(buckets.open(pair), 0), buckets.get(buckets.open(pair[buckets.stride:]), 0)
 	if low > high || high > starts.rows || uint64(high-low) > 1<<h.shift {
 		r.fail("bucket %d from %d to %d", number, low, high)
 		return 0, false
 	}
-	// The rows of a bucket rise: find the first that starts behind the address.
-	rest := uint32(into & (1<<h.shift - 1))
+	return r.lastStart(low, high, uint32(into&(1<<h.shift-1)))
+}
+
+// lastStart finds the last record that starts at rest or before, in a bucket
+// whose records are those from low to high; they rise.
+func (r *Reader) lastStart(low, high, rest uint32) (index uint32, ok bool) {
+	g := &r.header.grids[gridStarts]
+	starts := r.rowsOf(g, low, high-low)
+	if starts == nil {
+		return 0, false
+	}
+	if g.stride == 1 {
+		// A bucket of 128 bytes has few, in one cache line or two.
+		for _, start := range starts[:high-low] {
+			if uint32(start) > rest {
+				break
+			}
+			low++
+		}
+		return low - 1, low > 0
+	}
+	first := low
 	for low < high {
 		middle := low + (high-low)/2
-		if starts.get(r.row(starts, middle), 0) > rest {
+		if g.get(g.open(starts[(middle-first)*g.stride:]), 0) > rest {
 			high = middle
 		} else {
 			low = middle + 1
@@ -156,10 +181,10 @@ func (r *Reader) describe(frame *model.Frame, number, file uint32) {
 		return
 	}
 	f := r.function(number)
-	frame.Function, frame.LinkageName, frame.Language = f.name, f.linkage, f.language
+	frame.Function, frame.LinkageName, frame.Language = f.name, f.linkage, ModelLanguage(f.language)
 	// The distance from the declaration means something in one file only. A Go
 	// function whose file is not told lies in one.
-	if int(f.line) <= frame.Line && (f.file == file || f.file == 0 && f.language == model.LanguageGo) {
+	if int(f.line) <= frame.Line && (f.file == file || f.file == 0 && f.language == LanguageGo) {
 		frame.FunctionLine = int(f.line)
 	}
 }

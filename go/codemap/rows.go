@@ -1,16 +1,12 @@
 package codemap
 
-import (
-	"unsafe"
-
-	"github.com/ffikit/ffikit/go/model"
-)
+import "unsafe"
 
 // function is a decoded row of gridFunctions.
 type function struct {
 	name, linkage string
-	language      model.Language
 	file, line    uint32
+	language      uint8
 	known         bool
 }
 
@@ -37,6 +33,21 @@ func (r *Reader) row(g *grid, index uint32) packed {
 	return g.open(r.blocks.data[at : end+slackBytes])
 }
 
+// rowsOf returns count rows of a table, and slackBytes more; nil where there are
+// fewer.
+func (r *Reader) rowsOf(g *grid, first, count uint32) []byte {
+	if uint64(first)+uint64(count) > uint64(g.rows) {
+		r.fail("rows %d to %d of a table at 0x%x, which has %d", first, uint64(first)+uint64(count), g.start, g.rows)
+		return nil
+	}
+	at := g.start - headerBytes + uint64(first)*uint64(g.stride)
+	end := at + uint64(count)*uint64(g.stride)
+	if r.blocks.missing > 0 && !r.load(at, end) {
+		return nil
+	}
+	return r.blocks.data[at : end+slackBytes]
+}
+
 // load makes a range of the data valid; false means that it could not.
 func (r *Reader) load(start, end uint64) bool {
 	if r.err == nil {
@@ -57,19 +68,19 @@ func (r *Reader) file(number uint32) string {
 	return text
 }
 
-// function returns a function; number is not 0.
-func (r *Reader) function(number uint32) function {
-	if uint64(number) < uint64(len(r.functions)) && r.functions[number].known {
-		return r.functions[number]
+// function returns a function, good until the next call; number is not 0.
+func (r *Reader) function(number uint32) *function {
+	f := &r.passing
+	if uint64(number) < uint64(len(r.functions)) {
+		if f = &r.functions[number]; f.known {
+			return f
+		}
 	}
 	g := &r.header.grids[gridFunctions]
 	row := r.row(g, number)
-	f := function{
+	*f = function{
 		name: r.text(gridNames, g.get(row, 0)), linkage: r.text(gridNames, g.get(row, 1)),
-		file: g.get(row, 2), line: g.get(row, 3), language: ModelLanguage(uint8(g.get(row, 4))), known: true,
-	}
-	if r.err == nil && uint64(number) < uint64(len(r.functions)) {
-		r.functions[number] = f
+		file: g.get(row, 2), line: g.get(row, 3), language: uint8(g.get(row, 4)), known: r.err == nil,
 	}
 	return f
 }

@@ -22,6 +22,9 @@ type subject struct {
 	// Silent is a file in which nothing is to be found.
 	Silent bool `json:"silent"`
 
+	// bomb is what the subject is made by where it is not of the corpus.
+	bomb *torture.Bomb
+
 	parts []part
 	addrs []model.VirtAddr
 	// asked is what the command is asked: few of addrs.
@@ -40,14 +43,28 @@ const (
 	maxAsked         = 24
 )
 
-func readManifest(corpus, manifest, only string) ([]*subject, error) {
-	text, err := os.ReadFile(filepath.Join(corpus, manifest))
-	if err != nil {
-		return nil, err
-	}
+// bombs stands in place of a manifest's name for torture.Bombs.
+const bombs = "bombs"
+
+func bombSubjects() []*subject {
 	var subjects []*subject
-	if err := json.Unmarshal(text, &subjects); err != nil {
-		return nil, fmt.Errorf("%s: %w", manifest, err)
+	for _, bomb := range torture.Bombs() {
+		subjects = append(subjects, &subject{Name: bomb.Name, Main: "main", bomb: &bomb})
+	}
+	return subjects
+}
+
+func readManifest(corpus, manifest, only string) ([]*subject, error) {
+	subjects := bombSubjects()
+	if manifest != bombs {
+		text, err := os.ReadFile(filepath.Join(corpus, manifest))
+		if err != nil {
+			return nil, err
+		}
+		subjects = nil
+		if err := json.Unmarshal(text, &subjects); err != nil {
+			return nil, fmt.Errorf("%s: %w", manifest, err)
+		}
 	}
 	if only != "" {
 		subjects = slices.DeleteFunc(subjects, func(s *subject) bool { return s.Name != only })
@@ -61,6 +78,14 @@ func readManifest(corpus, manifest, only string) ([]*subject, error) {
 // load reads the contents, when a worker first meets the subject.
 func (s *subject) load(corpus string) error {
 	if s.parts != nil {
+		return nil
+	}
+	if s.bomb != nil {
+		for name, content := range s.bomb.Files() {
+			s.parts = append(s.parts, part{name: name, content: content})
+		}
+		s.addrs = torture.BombAddrs()
+		s.asked = s.addrs[:maxAsked]
 		return nil
 	}
 	for _, name := range append([]string{s.Main}, s.With...) {

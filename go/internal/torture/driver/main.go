@@ -17,11 +17,13 @@ import (
 
 // Limits that each mutant must keep: FACTS, "Trust".
 const (
-	maxCPU       = 2 * time.Second
-	maxRSSBytes  = 512 << 20
-	hungAfterCPU = 10 * time.Second
-	hungAfter    = 3 * time.Minute // also where it does nothing at all
-	killRSSBytes = 2 << 30
+	maxCPU      = 2 * time.Second
+	maxRSSBytes = 512 << 20
+	// A file that only claims to be large is refused with less.
+	maxClaimRSSBytes = 256 << 20
+	hungAfterCPU     = 10 * time.Second
+	hungAfter        = 3 * time.Minute // also where it does nothing at all
+	killRSSBytes     = 2 << 30
 )
 
 type settings struct {
@@ -39,7 +41,7 @@ func main() {
 	}
 	var s settings
 	flag.StringVar(&s.corpus, "corpus", "", "folder that ci/torture-symbolize/corpus made")
-	flag.StringVar(&s.manifest, "manifest", "manifest.json", "the list in it")
+	flag.StringVar(&s.manifest, "manifest", "manifest.json", "the list in it; or bombs, those of go/internal/torture")
 	flag.StringVar(&s.command, "command", "", "the ffikit command, for one mutant in -every")
 	flag.StringVar(&s.keep, "keep", "", "folder for the mutants that failed")
 	flag.IntVar(&s.mutants, "mutants", 10_000, "how many, over all files")
@@ -49,9 +51,12 @@ func main() {
 	flag.StringVar(&s.only, "only", "", "mutate this file of the corpus alone")
 	flag.BoolVar(&s.shortest, "shortest", true, "look for the fewest edits of a mutant that fails")
 	flag.Parse()
-	if s.corpus == "" || flag.NArg() > 0 {
+	if s.corpus == "" && s.manifest != bombs || flag.NArg() > 0 {
 		flag.Usage()
 		os.Exit(2)
+	}
+	if s.manifest == bombs {
+		s.mutants = 0
 	}
 	failed, err := run(&s)
 	if err != nil {

@@ -79,8 +79,10 @@ func run(s *settings) (failed int, err error) {
 	if t.err != nil {
 		return t.tally.failed, t.err
 	}
-	fmt.Println(&t.tally)
-	fmt.Printf("%d passed, %d failed\n", len(subjects)+s.mutants-t.tally.failed, t.tally.failed)
+	if s.manifest != bombs {
+		fmt.Println(&t.tally)
+	}
+	fmt.Printf("%d passed, %d failed\n", len(subjects)+max(0, s.mutants)-t.tally.failed, t.tally.failed)
 	return t.tally.failed, nil
 }
 
@@ -115,7 +117,9 @@ func (t *torturer) drive(folder string) error {
 				return err
 			}
 		}
-		if j.Whole && len(result.Failures) == 0 && s.Silent != (result.Answered == 0) {
+		if s.bomb != nil {
+			t.describe(s, result)
+		} else if j.Whole && len(result.Failures) == 0 && s.Silent != (result.Answered == 0) {
 			result.fail("the file as it is: %d of %d addresses have an answer", result.Answered, result.Asked)
 		}
 		if len(result.Failures) > 0 {
@@ -150,13 +154,27 @@ func (t *torturer) count(j *job, result *outcome, throughCommand bool) {
 	t.tally.largest.take(result.RSSBytes, name)
 }
 
+// describe prints what a bomb took.
+func (t *torturer) describe(s *subject, result *outcome) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	kind := ""
+	if s.bomb.Claims {
+		kind = " (claims 2^40 bytes)"
+	}
+	fmt.Printf("%-24s %4d of %d answered  %7.3f s of CPU (%s)  %4d MB%s\n",
+		s.Name, result.Answered, result.Asked, result.CPUNS.Seconds(), result.Reading, result.RSSBytes>>20, kind)
+}
+
 // report shows a mutant that failed, with the fewest edits that do it, and
 // keeps it.
 func (t *torturer) report(p *process, s *subject, j *job, result *outcome) {
 	fewest := t.shorten(p, j, result)
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s, seed %d\n", j.Subject, j.Seed)
-	if !j.Whole {
+	if s.bomb != nil {
+		fmt.Fprintf(&text, "repeat: scripts/torture-symbolize --only %s bombs\n", j.Subject)
+	} else if !j.Whole {
 		fmt.Fprintf(&text, "repeat: scripts/torture-symbolize --only %s --seed %d --mutants 1\n", j.Subject, j.Seed)
 	}
 	for _, edit := range fewest.Edits {

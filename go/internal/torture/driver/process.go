@@ -137,12 +137,19 @@ func (p *process) lost(j *job, why string) *outcome {
 // maxWords is how much of what a worker said at its end is shown.
 const maxWords = 16 << 10
 
+// lastWords are what the worker said at its end: of stacks, that of the mutant.
 func (p *process) lastWords() string {
 	text, err := os.ReadFile(p.folder + ".stderr")
 	if err != nil {
 		return err.Error()
 	}
-	return string(text[:min(len(text), maxWords)])
+	said := string(text)
+	head, _, _ := strings.Cut(said, "\n")
+	if _, stack, ok := strings.Cut(said, "\ngoroutine 1 "); ok {
+		stack, _, _ = strings.Cut(stack, "\n\n")
+		said = head + "\ngoroutine 1 " + stack
+	}
+	return said[:min(len(said), maxWords)]
 }
 
 // commandRuns is how often the command is asked about one mutant: the first run

@@ -88,7 +88,10 @@ func lay(corpus string, s *subject, chosen int, mutant []byte) error {
 		}
 	}
 	for i := range s.parts {
-		if i == chosen {
+		if s.bomb != nil {
+			mutant = s.parts[i].content
+		}
+		if i == chosen || s.bomb != nil {
 			if err := os.WriteFile(s.parts[i].name, mutant, 0o700); err != nil {
 				return err
 			}
@@ -101,11 +104,11 @@ func lay(corpus string, s *subject, chosen int, mutant []byte) error {
 
 // torment makes the mutant and reads it in all ways.
 func torment(corpus string, s *subject, j *job) (*outcome, error) {
-	chosen, edits := s.plan(j.Seed)
-	switch {
-	case j.Whole:
-		edits = nil
-	case j.Keep != nil:
+	chosen, edits := 0, []torture.Edit(nil)
+	if !j.Whole {
+		chosen, edits = s.plan(j.Seed)
+	}
+	if j.Keep != nil {
 		kept := make([]torture.Edit, 0, len(j.Keep))
 		for _, i := range j.Keep {
 			kept = append(kept, edits[i])
@@ -129,7 +132,14 @@ func torment(corpus string, s *subject, j *job) (*outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	if residentBytes() > retainBytes {
+	limit := int64(maxRSSBytes)
+	if s.bomb != nil {
+		s.parts = nil // they were large to make
+		if s.bomb.Claims {
+			limit = maxClaimRSSBytes
+		}
+	}
+	if residentBytes() > retainBytes || s.bomb != nil {
 		debug.FreeOSMemory()
 	}
 	if err := forgetPeak(); err != nil {
@@ -141,7 +151,7 @@ func torment(corpus string, s *subject, j *job) (*outcome, error) {
 	if result.RSSBytes, err = peakBytes(); err != nil {
 		return nil, err
 	}
-	if result.RSSBytes > maxRSSBytes {
+	if result.RSSBytes > limit {
 		result.fail("took %d MB of memory", result.RSSBytes>>20)
 	}
 	return result, nil

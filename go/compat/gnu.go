@@ -1,9 +1,13 @@
 package compat
 
 import (
+	"bytes"
 	"debug/elf"
 	"errors"
+	"maps"
+	"math/bits"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,6 +25,10 @@ type gnuProgram struct {
 	options *gnuOptions
 	names   *names
 	module  *module
+	symbols *gnuSymbols
+	// values are the symbols' by name, readable those by readable name; read
+	// when a line names one.
+	values, readable map[string]uint64
 	// digits is how many an address has, mask its bits.
 	digits int
 	mask   uint64
@@ -150,33 +158,94 @@ func (p *gnuProgram) section(file *object.File) bool {
 	return false
 }
 
-// request reads a line as strtoul does: blanks, a sign and 0x may stand before
-// the digits, what follows them is not looked at, and no digits are 0.
+// request reads a line: a hexadecimal number, or SYMBOL or SYMBOL+OFFSET. What
+// begins with a digit is a number, and so is what begins with another
+// hexadecimal digit, unless there is a plus.
 func (p *gnuProgram) request(s *session, line []byte) {
-	s.code(p.module, parseUnsigned(line)&p.mask)
+	if at := bytes.IndexByte(line, 0); at >= 0 {
+		line = line[:at] // it is a C string
+	}
+	text := trimSpace(line)
+	number := len(text) == 0 || hexDigit(text[0]) <= 9 || hexDigit(text[0]) <= 15 && bytes.IndexByte(text, '+') < 0
+	if number {
+		s.code(p.module, parseUnsigned(text, 16)&p.mask)
+		return
+	}
+	end := bytes.IndexAny(text, "+ \t\n\v\f\r")
+	if end < 0 {
+		end = len(text)
+	}
+	offset := uint64(0)
+	if rest := trimSpace(text[end:]); len(rest) > 0 && rest[0] == '+' {
+		offset = parseUnsigned(rest[1:], 0)
+	}
+	addr := uint64(0)
+	if value, ok := p.named(string(text[:end])); ok {
+		addr = value + offset
+	}
+	s.code(p.module, addr&p.mask)
 }
 
-func parseUnsigned(text []byte) uint64 {
+// named is the value of the first symbol of that name, mangled or not.
+func (p *gnuProgram) named(name string) (uint64, bool) {
+	if p.values == nil {
+		p.values = readGNUValues(p.options.object)
+	}
+	value, ok := p.values[name]
+	if ok {
+		return value, true
+	}
+	if p.readable == nil {
+		p.readable = map[string]uint64{}
+		for _, mangledName := range slices.Sorted(maps.Keys(p.values)) {
+			readable := mangledName
+			if mangled(mangledName) {
+				readable = demangleGNU(mangledName, manglingsGNU)
+			}
+			if _, taken := p.readable[readable]; readable != mangledName && !taken {
+				p.readable[readable] = p.values[mangledName]
+			}
+		}
+	}
+	value, ok = p.readable[name]
+	return value, ok
+}
+
+func trimSpace(text []byte) []byte {
 	for len(text) > 0 && (text[0] == ' ' || text[0] >= '\t' && text[0] <= '\r') {
 		text = text[1:]
 	}
+	return text
+}
+
+// parseUnsigned reads a number as strtoul does: blanks and a sign may stand
+// before it, and what follows it is not looked at. Base 0 is told by 0x and 0.
+func parseUnsigned(text []byte, base uint64) uint64 {
+	text = trimSpace(text)
 	negative := false
 	if len(text) > 0 && (text[0] == '-' || text[0] == '+') {
 		negative, text = text[0] == '-', text[1:]
 	}
-	if len(text) > 2 && text[0] == '0' && text[1]|0x20 == 'x' && hexDigit(text[2]) <= 15 {
-		text = text[2:]
+	switch {
+	case base != 10 && len(text) > 2 && text[0] == '0' && text[1]|0x20 == 'x' && hexDigit(text[2]) <= 15:
+		base, text = 16, text[2:]
+	case base == 0 && len(text) > 0 && text[0] == '0':
+		base = 8
+	case base == 0:
+		base = 10
 	}
 	n := uint64(0)
 	for _, c := range text {
-		digit := hexDigit(c)
-		if digit > 15 {
+		digit := uint64(hexDigit(c))
+		if digit >= base {
 			break
 		}
-		if n>>60 != 0 {
+		high, low := bits.Mul64(n, base)
+		sum, carry := bits.Add64(low, digit, 0)
+		if high != 0 || carry != 0 {
 			return 1<<64 - 1 // whatever its sign
 		}
-		n = n<<4 | uint64(digit)
+		n = sum
 	}
 	if negative {
 		return -n
@@ -189,8 +258,16 @@ func (p *gnuProgram) lookup(addr uint64) model.VirtAddr { return model.VirtAddr(
 // code answers for an address.
 func (p *gnuProgram) code(out []byte, _ *module, addr uint64, frames []model.Frame) []byte {
 	out = p.appendHeader(out, addr)
-	if len(frames) == 0 || p.within && addr >= p.size {
+	if p.within && addr >= p.size {
 		return p.appendNothing(out)
+	}
+	if len(frames) == 0 || len(frames) == 1 && frames[0].File == "" {
+		found, ok := p.table().at(uint64(p.lookup(addr)))
+		if !ok {
+			return p.appendNothing(out)
+		}
+		frame := model.Frame{Function: found.name, File: found.file}
+		return p.appendFrame(out, &frame, 0)
 	}
 	// binutils has one discriminator at a time, and prints it for the callers
 	// too.
@@ -199,12 +276,29 @@ func (p *gnuProgram) code(out []byte, _ *module, addr uint64, frames []model.Fra
 		if i > 0 && p.options.pretty {
 			out = append(out, " (inlined by) "...)
 		}
-		out = p.appendFrame(out, &frames[i], discriminator)
+		frame := &frames[i]
+		if frame.Function == "" && frame.LinkageName == "" && p.options.functions {
+			found, _ := p.table().at(uint64(p.lookup(addr)))
+			frame = &model.Frame{Function: found.name, File: frame.File, Line: frame.Line}
+		}
+		out = p.appendFrame(out, frame, discriminator)
 		if !p.options.inlines {
 			break
 		}
 	}
 	return out
+}
+
+// table reads the symbols when they are first asked for.
+func (p *gnuProgram) table() *gnuSymbols {
+	if p.symbols == nil {
+		p.symbols = &gnuSymbols{}
+		if file, err := object.Open(p.options.object); err == nil {
+			p.symbols = readGNUSymbols(file)
+			_ = file.Close() // it was only read
+		}
+	}
+	return p.symbols
 }
 
 // failed answers where the file could not be read after all.

@@ -147,7 +147,8 @@ func (p *llvmProgram) appendJSONCode(out []byte, m *module, addr uint64, frames 
 	looked := uint64(p.lookup(addr))
 	switch {
 	case len(frames) == 0:
-		p.appendJSONInfo(j, &lineInfo{})
+		info := p.symbolOnly(m, looked)
+		p.appendJSONInfo(j, &info)
 	case p.inlines:
 		for i := range frames {
 			info := p.info(m, looked, frames, i)

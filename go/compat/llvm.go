@@ -244,7 +244,7 @@ func (p *llvmProgram) choose(object, buildID *givenOption) (status int, done boo
 			return statusFailed, true
 		}
 		p.fixed = moduleOfBuild(id)
-	case object != nil && object.value != "":
+	case object != nil:
 		p.fixed = &module{path: object.value, name: object.value}
 	}
 	return statusOK, false
@@ -325,9 +325,13 @@ func moduleOfBuild(id string) *module { return &module{buildID: id, name: string
 // out first; the rest of out is returned.
 func (p *llvmProgram) tell(out []byte, m *module) []byte {
 	if m.failure != nil && !m.told {
-		m.told = true
+		m.told = m.buildID == "" // of builds llvm says it each time
 		out = p.session.before(out)
-		p.command.errorf("%s: error: '%s': %s\n", p.command.Name, m.name, llvmReason(m))
+		about := ""
+		if m.name != "" {
+			about = "'" + m.name + "': "
+		}
+		p.command.errorf("%s: error: %s%s\n", p.command.Name, about, llvmReason(m))
 	}
 	return out
 }

@@ -30,7 +30,8 @@ func (p *llvmProgram) code(out []byte, m *module, addr uint64, frames []model.Fr
 	out = p.appendHeader(out, addr)
 	switch {
 	case len(frames) == 0:
-		out = p.appendInfo(out, &lineInfo{}, false)
+		info := p.symbolOnly(m, looked)
+		out = p.appendInfo(out, &info, false)
 	case p.inlines:
 		for i := range frames {
 			info := p.info(m, looked, frames, i)
@@ -47,7 +48,7 @@ func (p *llvmProgram) code(out []byte, m *module, addr uint64, frames []model.Fr
 func (p *llvmProgram) failed(out []byte, m *module, addr uint64) []byte {
 	if p.style == styleJSON {
 		if m.failure != nil && !m.told {
-			m.told = true
+			m.told = m.buildID == ""
 			return p.appendJSONError(out, m.name, addr, llvmReason(m))
 		}
 		return p.appendJSONEmpty(out, m, addr)
@@ -112,6 +113,17 @@ func (p *llvmProgram) complete(m *module, addr uint64, info *lineInfo) {
 	}
 }
 
+// symbolOnly is what the symbol table alone has: of data too, as it is llvm's.
+func (p *llvmProgram) symbolOnly(m *module, addr uint64) lineInfo {
+	info := lineInfo{}
+	if p.functions == functionsLinkage {
+		if entry, ok := m.table().at(addr); ok {
+			info = lineInfo{function: entry.name, file: entry.file, startAddr: entry.addr, hasStart: true}
+		}
+	}
+	return info
+}
+
 // nameOf is the name of the kind that --functions asks for.
 func (p *llvmProgram) nameOf(frame *model.Frame) string {
 	switch {
@@ -129,7 +141,7 @@ func (p *llvmProgram) answerOther(out []byte, s *session, r lineRequest) []byte 
 		s.each(r.module, nil, func(int, []model.Frame) {})
 	}
 	if r.module.failure != nil && p.style == styleJSON && !r.module.told {
-		r.module.told = true
+		r.module.told = r.module.buildID == ""
 		if r.symbol != "" {
 			return p.appendJSONSymbolError(out, r.module.name, r.symbol, llvmReason(r.module))
 		}

@@ -157,7 +157,11 @@ func (p *llvmArguments) take(options []llvmOption, arg, next string, hasNext boo
 				p.missing = arg
 				return false, ""
 			}
-			p.given = append(p.given, givenOption{option.id, option.spelling, next})
+			spelling := option.spelling
+			if option.kind == kindSeparate {
+				spelling += "=" // what it is an alias of
+			}
+			p.given = append(p.given, givenOption{option.id, spelling, next})
 			return true, ""
 		case option.kind == kindFlag && len(option.spelling) == 2:
 			group = option

@@ -112,7 +112,9 @@ func demangleLLVM(name string) string {
 		return name
 	}
 	if readable, ok := toReadable(core, options...); ok {
-		return dot + readable
+		// libiberty keeps the brackets of operator< <T> apart, LLVM does not.
+		readable = strings.ReplaceAll(readable, "operator< <", "operator<<")
+		return dot + strings.ReplaceAll(readable, "operator<< <", "operator<<<")
 	}
 	return name
 }

@@ -1,0 +1,146 @@
+package compat
+
+import (
+	"cmp"
+	"debug/elf"
+	"slices"
+	"sort"
+
+	"github.com/ffikit/ffikit/go/object"
+)
+
+// gnuSymbols finds the symbol that binutils blames for an address which no
+// debug information names: the nearest one before it in its section, whether
+// it reaches that far or not (_bfd_elf_find_function in bfd/elf.c).
+type gnuSymbols struct {
+	entries  []gnuSymbol
+	sections []gnuSection
+}
+
+type gnuSection struct {
+	start, size uint64
+	index       int
+}
+
+type gnuSymbol struct {
+	section    int
+	addr, size uint64
+	name, file string
+	function   bool
+}
+
+// readGNUSymbols takes .symtab, or .dynsym where that is empty. A damaged
+// table is as good as none.
+func readGNUSymbols(file *object.File) *gnuSymbols {
+	table := &gnuSymbols{}
+	for i, section := range file.Sections() {
+		if section.Flags&elf.SHF_ALLOC != 0 && section.Flags&elf.SHF_TLS == 0 {
+			table.sections = append(table.sections, gnuSection{uint64(section.VirtAddr), section.SizeBytes, i})
+		}
+	}
+	// A file's name is told for local symbols, and for others as long as no
+	// second file was met.
+	source, symbolSeen, fileAfterSymbol, static := "", false, false, false
+	err := file.EachSymbol(func(s object.Symbol) bool {
+		if s.Dynamic && static {
+			return false
+		}
+		static = !s.Dynamic
+		if s.Kind == elf.STT_FILE {
+			source, fileAfterSymbol = s.Name, fileAfterSymbol || symbolSeen
+			return true
+		}
+		symbolSeen = true
+		if s.Section == 0 || s.Kind == elf.STT_SECTION || s.Kind == elf.STT_OBJECT || s.Kind == elf.STT_TLS {
+			return true
+		}
+		entry := gnuSymbol{
+			section: s.Section, addr: uint64(s.VirtAddr), size: max(1, s.SizeBytes), name: s.Name,
+			function: s.Kind == elf.STT_FUNC || s.Kind == elf.STT_GNU_IFUNC,
+		}
+		if s.Local || !fileAfterSymbol {
+			entry.file = source
+		}
+		table.entries = append(table.entries, entry)
+		return true
+	})
+	if err != nil {
+		table.entries = nil
+	}
+	slices.SortStableFunc(table.entries, func(a, b gnuSymbol) int {
+		return cmp.Or(cmp.Compare(a.section, b.section), cmp.Compare(a.addr, b.addr))
+	})
+	return table
+}
+
+// at returns the symbol that is blamed for addr.
+func (t *gnuSymbols) at(addr uint64) (gnuSymbol, bool) {
+	for _, section := range t.sections {
+		if addr-section.start >= section.size {
+			continue
+		}
+		after := sort.Search(len(t.entries), func(i int) bool {
+			e := &t.entries[i]
+			return e.section > section.index || e.section == section.index && e.addr > addr
+		})
+		if after > 0 && t.entries[after-1].section == section.index {
+			return t.best(after-1, addr), true
+		}
+		// Sections may overlap; the first that has an answer is taken.
+	}
+	return gnuSymbol{}, false
+}
+
+// best chooses among the symbols at one address, the last of which is entry i:
+// one that covers addr, of those a function, of those the smallest.
+func (t *gnuSymbols) best(i int, addr uint64) gnuSymbol {
+	first := i
+	// More at one address than these are a hostile file's.
+	const most = 64
+	for first > 0 && i-first < most && t.entries[first-1].section == t.entries[i].section && t.entries[first-1].addr == t.entries[i].addr {
+		first--
+	}
+	best := &t.entries[first]
+	for j := first + 1; j <= i; j++ {
+		other := &t.entries[j]
+		covers := addr-other.addr < other.size
+		switch {
+		case addr-best.addr >= best.size:
+			if other.size > best.size {
+				best = other
+			}
+		case !covers:
+		case best.function != other.function:
+			if other.function {
+				best = other
+			}
+		case other.size < best.size:
+			best = other
+		}
+	}
+	return *best
+}
+
+// readGNUValues gives the value of the first symbol of each name, of .symtab
+// or, where that is empty, .dynsym.
+func readGNUValues(path string) map[string]uint64 {
+	values := map[string]uint64{}
+	file, err := object.Open(path)
+	if err != nil {
+		return values
+	}
+	defer file.Close()
+	static := false
+	// A damaged table ends where the damage is.
+	_ = file.EachSymbol(func(s object.Symbol) bool {
+		if s.Dynamic && static {
+			return false
+		}
+		static = !s.Dynamic
+		if _, taken := values[s.Name]; !taken {
+			values[s.Name] = uint64(s.VirtAddr)
+		}
+		return true
+	})
+	return values
+}

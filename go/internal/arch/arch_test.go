@@ -53,6 +53,7 @@ var rooms = map[string][]string{
 	"cmd/libffikit/internal/handle": {},
 	// Tests only.
 	"internal/...":            {},
+	"internal/torture":        {"model"},
 	"internal/torture/driver": {"codemap", "dwarf", "internal/torture", "model", "object", "pclntab", "symbolize"},
 }
 
@@ -64,6 +65,8 @@ var foreign = map[string][]string{
 	"object":          {"github.com/klauspost/compress/*", "github.com/ulikunitz/xz"},
 	"cmd/ffikit":      {"*"},
 	"internal/golden": {"github.com/stretchr/testify/*"},
+	// Bombs are packed by the libraries that unpack them.
+	"internal/torture": {"github.com/klauspost/compress/*", "github.com/ulikunitz/xz"},
 }
 
 // neverLinked is what libffikit must not pull in, by whatever way: it lives in

@@ -38,6 +38,9 @@ func ReadProcess(pid int) (*Space, error) {
 		s.mappings, err = Parse(file, name)
 		file.Close()
 	}
+	if err == nil && len(s.mappings) == 0 {
+		err = errors.New("has no memory: it has ended, or is a thread of the kernel")
+	}
 	if err != nil {
 		p.close()
 		return nil, fmt.Errorf("procmaps: process %d: %w", pid, reason(err))

@@ -12,7 +12,6 @@ import (
 
 // processResolver answers addresses of a process, live or by its saved maps.
 type processResolver struct {
-	name       string
 	space      *procmaps.Space
 	symbolizer *symbolize.Symbolizer
 	names      normalize.Options
@@ -20,18 +19,19 @@ type processResolver struct {
 
 func (f *symbolizeFlags) processResolver(sources symbolize.Options, names normalize.Options) (resolver, string, error) {
 	r := &processResolver{names: names}
+	var name string
 	var err error
 	if f.maps == "" {
 		if f.pid <= 0 {
 			return nil, "", usageError("--pid %d: want the number of a process", f.pid)
 		}
-		r.name = fmt.Sprintf("process %d", f.pid)
+		name = fmt.Sprintf("process %d", f.pid)
 		r.space, err = procmaps.ReadProcess(f.pid)
 		if err == nil && sources.DebugDirs == nil {
 			sources.DebugDirs = r.space.DebugDirs()
 		}
 	} else {
-		r.name = f.maps
+		name = f.maps
 		var file *os.File
 		if file, err = openLog(f.maps); err == nil {
 			defer file.Close()
@@ -39,12 +39,12 @@ func (f *symbolizeFlags) processResolver(sources symbolize.Options, names normal
 		}
 	}
 	if err != nil {
-		return nil, r.name, err
+		return nil, name, err
 	}
 	// Which files they are was looked at by now.
 	sources.TrustPaths = true
 	r.symbolizer = symbolize.New(sources)
-	return r, r.name, nil
+	return r, name, nil
 }
 
 func (r *processResolver) Close() error {
@@ -62,7 +62,7 @@ func (r *processResolver) resolve(addrs []model.VirtAddr) ([]model.AddressFrames
 		answers[i] = model.AddressFrames{AbsAddr: model.AbsAddr(addr), Frames: []model.Frame{}}
 		module, virt, err := r.space.Locate(model.AbsAddr(addr))
 		if err != nil {
-			partial = append(partial, model.Partial{File: r.name, Reason: fmt.Sprintf("%v: %v", addr, err)})
+			partial = append(partial, model.Partial{Reason: fmt.Sprintf("%v: %v", addr, err)})
 			continue
 		}
 		answers[i].Module, answers[i].VirtAddr = module.Path, virt

@@ -72,7 +72,13 @@ func (f *symbolizeFlags) filter(ctx context.Context, args []string) error {
 	if number := ending.number.Load(); number != 0 {
 		return exit(128 + int(number))
 	}
-	return exit(f.code(set))
+	switch {
+	case readErr != nil:
+		return exit(exitPartial)
+	case len(set.Reports) > 0:
+		return exit(f.code(set))
+	}
+	return nil // a stream may be anything, and was passed on whole
 }
 
 // ending tells of the signals that end the filter.

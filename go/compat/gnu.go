@@ -345,7 +345,7 @@ func (p *gnuProgram) appendFrame(out []byte, frame *model.Frame, discriminator u
 		if name == "" {
 			out = append(out, "??"...)
 		} else {
-			out = p.names.appendTo(out, name)
+			out = append(out, p.names.of(name)...)
 		}
 		if p.options.pretty {
 			out = append(out, " at "...)

@@ -111,12 +111,11 @@ func appendQuoted(out []byte, text string) []byte {
 
 // begin opens the object of an answer, end closes it.
 func (p *llvmProgram) begin(out []byte) *jsonText {
-	j := &jsonText{out: out, indent: p.pretty}
+	j := &p.json
+	*j = jsonText{out: out, indent: p.pretty}
 	if p.list {
-		j.depth = 1
-		if j.fresh = p.listed == 0; true {
-			j.next()
-		}
+		j.depth, j.fresh = 1, p.listed == 0
+		j.next()
 		p.listed++
 	}
 	j.open('{')
@@ -151,12 +150,10 @@ func (p *llvmProgram) appendJSONCode(out []byte, m *module, addr uint64, frames 
 		p.appendJSONInfo(j, &info)
 	case p.inlines:
 		for i := range frames {
-			info := p.info(m, looked, frames, i)
-			p.appendJSONInfo(j, &info)
+			p.appendJSONInfo(j, p.info(m, looked, frames, i))
 		}
 	default:
-		info := p.single(m, looked, frames)
-		p.appendJSONInfo(j, &info)
+		p.appendJSONInfo(j, p.single(m, looked, frames))
 	}
 	j.close(']')
 	return p.end(j)
@@ -214,7 +211,7 @@ func (p *llvmProgram) appendJSONData(out []byte, m *module, addr uint64, found *
 	j.hex("Address", addr)
 	j.key("Data")
 	j.open('{')
-	j.text("Name", p.readable(found.name))
+	j.text("Name", p.names.of(found.name))
 	j.hex("Size", found.size)
 	j.hex("Start", found.addr)
 	j.close('}')
@@ -251,7 +248,7 @@ func (p *llvmProgram) appendJSONInfo(j *jsonText, info *lineInfo) {
 	j.number("Column", uint64(info.column))
 	j.number("Discriminator", uint64(info.discriminator))
 	j.text("FileName", p.pathOf(info.file))
-	j.text("FunctionName", p.readable(info.function))
+	j.text("FunctionName", p.names.of(info.function))
 	j.number("Line", uint64(info.line))
 	if p.source.count > 0 {
 		if source := p.source.appendTo(nil, p.pathOf(info.file), info.line); len(source) > 0 {
@@ -266,11 +263,4 @@ func (p *llvmProgram) appendJSONInfo(j *jsonText, info *lineInfo) {
 	j.text("StartFileName", p.pathOf(info.startFile))
 	j.number("StartLine", uint64(info.startLine))
 	j.close('}')
-}
-
-func (p *llvmProgram) readable(name string) string {
-	if name == "" || !mangled(name) {
-		return name
-	}
-	return string(p.names.appendTo(nil, name))
 }

@@ -67,6 +67,9 @@ type llvmProgram struct {
 	// list is where the JSON answers to a command line's addresses stand.
 	list   bool
 	listed int
+	// What is being written.
+	json    jsonText
+	current lineInfo
 }
 
 // errorf says something on standard error. What cannot be said there has no

@@ -34,12 +34,10 @@ func (p *llvmProgram) code(out []byte, m *module, addr uint64, frames []model.Fr
 		out = p.appendInfo(out, &info, false)
 	case p.inlines:
 		for i := range frames {
-			info := p.info(m, looked, frames, i)
-			out = p.appendInfo(out, &info, i > 0)
+			out = p.appendInfo(out, p.info(m, looked, frames, i), i > 0)
 		}
 	default:
-		info := p.single(m, looked, frames)
-		out = p.appendInfo(out, &info, false)
+		out = p.appendInfo(out, p.single(m, looked, frames), false)
 	}
 	return p.appendFooter(out)
 }
@@ -58,18 +56,20 @@ func (p *llvmProgram) failed(out []byte, m *module, addr uint64) []byte {
 	return p.appendFooter(p.appendInfo(out, &lineInfo{}, false))
 }
 
-// info is frame i as it is printed.
-func (p *llvmProgram) info(m *module, addr uint64, frames []model.Frame, i int) lineInfo {
-	frame := &frames[i]
-	info := lineInfo{
-		function: p.nameOf(frame), file: frame.File, line: frame.Line, column: frame.Column,
-		discriminator: frame.Discriminator,
-	}
-	if frame.FunctionLine > 0 {
-		info.startFile, info.startLine = frame.File, frame.FunctionLine
+// info is frame i as it is printed; good until the next one.
+func (p *llvmProgram) info(m *module, addr uint64, frames []model.Frame, i int) *lineInfo {
+	frame, info := &frames[i], &p.current
+	info.function, info.file, info.line, info.column = p.nameOf(frame), frame.File, frame.Line, frame.Column
+	info.discriminator = frame.Discriminator
+	if p.verbose || p.style == styleJSON {
+		info.startAddr, info.hasStart = 0, false
+		info.startFile, info.startLine = "", 0
+		if frame.FunctionLine > 0 {
+			info.startFile, info.startLine = frame.File, frame.FunctionLine
+		}
 	}
 	if i == len(frames)-1 {
-		p.complete(m, addr, &info)
+		p.complete(m, addr, info)
 	}
 	return info
 }
@@ -77,10 +77,10 @@ func (p *llvmProgram) info(m *module, addr uint64, frames []model.Frame, i int) 
 // single is the one frame that is printed without inlines: the innermost
 // place. In LLVM's own styles the symbol table names the whole, and so the
 // outermost function; in GNU's the innermost function is named.
-func (p *llvmProgram) single(m *module, addr uint64, frames []model.Frame) lineInfo {
+func (p *llvmProgram) single(m *module, addr uint64, frames []model.Frame) *lineInfo {
 	info := p.info(m, addr, frames, 0)
 	if p.style != styleGNU {
-		p.nameWhole(m, addr, frames, &info)
+		p.nameWhole(m, addr, frames, info)
 	}
 	return info
 }
@@ -191,7 +191,7 @@ func (p *llvmProgram) answerSymbol(out []byte, s *session, r *lineRequest) []byt
 				if len(frames) == 0 {
 					return
 				}
-				info := p.info(r.module, addr, frames, 0)
+				info := *p.info(r.module, addr, frames, 0)
 				p.nameWhole(r.module, addr, frames, &info)
 				info.function, info.file = strings.Clone(info.function), strings.Clone(info.file)
 				info.startFile = strings.Clone(info.startFile)
@@ -243,7 +243,7 @@ func (p *llvmProgram) appendName(out []byte, name string) []byte {
 	if name == "" {
 		return append(out, "??"...)
 	}
-	return p.names.appendTo(out, name)
+	return append(out, p.names.of(name)...)
 }
 
 func (p *llvmProgram) appendPath(out []byte, path string) []byte {

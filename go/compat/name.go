@@ -37,10 +37,10 @@ func newNames(style manglings) *names {
 	return &names{style: style, seed: maphash.MakeSeed(), known: map[string]recentName{}}
 }
 
-// appendTo appends the readable form of name. name need not outlive the call.
-func (n *names) appendTo(out []byte, name string) []byte {
+// of is the readable form of name, which need not outlive the call.
+func (n *names) of(name string) string {
 	if n.style == manglingsNone || !mangled(name) {
-		return append(out, name...)
+		return name
 	}
 	if n.recent == nil {
 		n.recent = make([]recentName, recentNamesCount)
@@ -55,7 +55,7 @@ func (n *names) appendTo(out []byte, name string) []byte {
 		}
 		*slot = entry
 	}
-	return append(out, slot.readable...)
+	return slot.readable
 }
 
 // keep remembers; what does not fit makes it start anew.

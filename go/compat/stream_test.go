@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -220,8 +221,11 @@ func TestNoAllocationPerAddress(t *testing.T) {
 		return text.String()
 	}
 	few, many := input(1000), input(20_000)
-	for _, program := range everyProgram {
+	for i, program := range slices.Concat(everyProgram, []compat.Program{compat.LLVMSymbolizer}) {
 		args := []string{"-a", "-f", "-i", "-C", "-e", fixture(t, "c-gcc")}
+		if i == len(everyProgram) {
+			args = append(args, "--output-style=JSON")
+		}
 		measure := func(text string) float64 {
 			return testing.AllocsPerRun(5, func() {
 				require.Equal(t, 0, asked(program, &counter{frames: threeFrames}, strings.NewReader(text), io.Discard, args...).Run())

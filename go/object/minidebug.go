@@ -119,9 +119,6 @@ func (w *xzWalker) blockHeader(first int) error {
 	header := w.data[w.at:end]
 	w.at = end
 	flags, header := header[0], header[1:]
-	if flags&3 != 0 {
-		return fmt.Errorf("%w: xz filters other than LZMA2 are not supported", ErrFormat)
-	}
 	for i := range sizesPresent {
 		if flags&(0x40<<i) != 0 {
 			_, n := binary.Uvarint(header)
@@ -131,6 +128,7 @@ func (w *xzWalker) blockHeader(first int) error {
 			header = header[n:]
 		}
 	}
+	// LZMA2 is the last filter always: where it is the first there is no other.
 	if len(header) < 3 || header[0] != lzma2 || header[1] != 1 {
 		return fmt.Errorf("%w: xz filters other than LZMA2 are not supported", ErrFormat)
 	}

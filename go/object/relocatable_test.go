@@ -154,6 +154,7 @@ func TestGroupsOfSectionsAreJoined(t *testing.T) {
 func compareWithLinked(t *testing.T, path string, atLeast int) {
 	t.Helper()
 	linked := linkAsLaidOut(t, path)
+	after := open(t, filepath.Join(filepath.Dir(path), "linked"))
 	raw, err := elf.Open(path)
 	require.NoError(t, err)
 	defer raw.Close()
@@ -173,6 +174,10 @@ func compareWithLinked(t *testing.T, path string, atLeast int) {
 		data, err := file.Data(want.Name)
 		require.NoError(t, err)
 		assert.True(t, bytes.Equal(got, data))
+		view, err = after.View(want.Name)
+		require.NoError(t, err)
+		require.NoError(t, view.LoadAll())
+		assert.True(t, bytes.Equal(bytesWanted, view.Buffer()[:view.Len()]), "%s is as it is in what is linked", want.Name)
 		before := raw.Section(want.Name)
 		if before == nil {
 			continue
@@ -228,6 +233,28 @@ func firstDifference(want, got []byte) string {
 		}
 	}
 	return "none"
+}
+
+// A kernel module is what ld -r makes of several objects.
+func TestPartlyLinkedObjects(t *testing.T) {
+	for _, command := range [][]string{{"gcc", "-O2", "-g"}, {"clang-19", "-O2", "-g", "-gdwarf-4"}} {
+		first := compileObject(t, relocatableSource, ".c", append(command, "-fno-pic")...)
+		second := compileObject(t, fixtureSource, ".c", append(command, "-fno-pic")...)
+		for _, linker := range []string{"ld.bfd", "ld.lld-19"} {
+			dir := t.TempDir()
+			run(t, dir, linker, "-r", "-o", "unit.o", first, second)
+			compareWithLinked(t, filepath.Join(dir, "unit.o"), 3)
+			table, err := open(t, filepath.Join(dir, "unit.o")).FunctionSymbols()
+			require.NoError(t, err)
+			names := map[string]bool{}
+			for i := range table.Len() {
+				names[table.At(i).Name] = true
+			}
+			for _, name := range []string{"first", "second", "third", "visible", "root"} {
+				assert.True(t, names[name], name)
+			}
+		}
+	}
 }
 
 func TestSectionBase(t *testing.T) {

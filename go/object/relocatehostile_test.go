@@ -104,7 +104,10 @@ func TestUnknownRelocationSpoilsItsPlaceOnly(t *testing.T) {
 }
 
 func TestRelocationsOutsideOfTheirSectionAreErrors(t *testing.T) {
-	for _, place := range []uint64{1 << 20, 1 << 40, 1 << 63, ^uint64(0), ^uint64(0) - 7} {
+	sound, err := newImage(t).open(t).View(".debug_info")
+	require.NoError(t, err)
+	end := uint64(sound.Len())
+	for _, place := range []uint64{end - 1, end, end + 1, 1 << 20, 1 << 40, 1 << 63, ^uint64(0), ^uint64(0) - 7} {
 		image := newImage(t)
 		binary.LittleEndian.PutUint64(image.entry(t, 3), place)
 		view, err := image.open(t).View(".debug_info")
@@ -194,9 +197,11 @@ func TestSectionsThatShareBytesAreRefused(t *testing.T) {
 		content := bytes.Clone(image.content)
 		headers := bytes.Clone(content[image.headers:][:64*count])
 		copied := bytes.Clone(headers[repeated*64:][:64])
-		// It is as large as the file.
-		binary.LittleEndian.PutUint64(copied[0x18:], 0)
-		binary.LittleEndian.PutUint64(copied[0x20:], uint64(len(content)))
+		// Zeros are relocations that do nothing, and no debug information.
+		const zeros = 4 << 20
+		binary.LittleEndian.PutUint64(copied[0x18:], uint64(len(content)))
+		binary.LittleEndian.PutUint64(copied[0x20:], zeros)
+		content = append(content, make([]byte, zeros)...)
 		const copies = 60000
 		headers = append(headers, bytes.Repeat(copied, copies)...)
 		binary.LittleEndian.PutUint64(content[0x28:], uint64(len(content)))

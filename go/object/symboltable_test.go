@@ -98,6 +98,8 @@ func nestedSymbols(t testing.TB) string {
 		"plain: nop\nnop\n.Llocal: nop\n" +
 		".type twin,@function\n.type sibling,@function\ntwin: sibling: nop\n.size twin,1\n.size sibling,1\n" +
 		".type long,@function\n.type short,@function\nlong: short: nop\nnop\n.size long,2\n.size short,1\n" +
+		".type wide,@function\n.type alike,@function\nwide: alike: nop\n.type inner,@function\ninner: nop\n.size inner,1\n" +
+		"nop\nnop\n.size wide,.-wide\n.size alike,.-alike\n" +
 		".type open,@function\nopen: nop\nnop\n"
 	path := filepath.Join(t.TempDir(), "nested")
 	require.NoError(t, os.WriteFile(path+".s", []byte(text), 0o644))

@@ -67,7 +67,7 @@ func (s *Symbolizer) acquire(path, buildID string) *module {
 			s.drop(m)
 		default:
 			if !m.opened {
-				m.open(s.opts.DebugDirs)
+				m.open(&object.Search{Root: s.opts.Root, DebugDirs: s.opts.DebugDirs})
 			}
 			return m
 		}
@@ -97,9 +97,10 @@ func (s *Symbolizer) drop(m *module) {
 }
 
 // replaced tells whether another file lies at the path by now. A build ID that
-// was asked for and found makes that meaningless.
+// was asked for and found makes that meaningless; the files of an image are as
+// they were.
 func (m *module) replaced() bool {
-	if m.key.buildID != "" {
+	if m.key.buildID != "" || m.from.opts.Root != "" {
 		return false
 	}
 	info, err := os.Stat(m.key.path)
@@ -136,36 +137,36 @@ func (m *module) buildID() string {
 }
 
 // open finds the module's files. What they hold is read when an address asks.
-func (m *module) open(debugDirs []string) {
+func (m *module) open(search *object.Search) {
 	m.opened = true
 	defer m.guard()
-	file, err := openBuild(m.key.path, m.key.buildID)
+	file, err := search.Open(m.key.path)
+	if err == nil {
+		err = wantBuild(file, m.key.path, m.key.buildID)
+	}
 	if err != nil {
 		// Its debug file may be here although the module is not.
-		separate, debugErr := object.OpenByBuildID(m.key.buildID, debugDirs)
+		separate, debugErr := search.OpenByBuildID(m.key.buildID)
 		if debugErr != nil {
 			m.failure = err
 			return
 		}
 		m.separate = separate
 	} else if m.file = file; !file.HasDebugInfo() {
-		m.separate, err = file.OpenDebugFile(debugDirs)
+		m.separate, err = search.OpenDebugFile(file)
 		if err != nil && !errors.Is(err, object.ErrNoDebugFile) {
 			m.note(err)
 		}
 	}
 }
 
-func openBuild(path, buildID string) (*object.File, error) {
-	file, err := object.Open(path)
-	if err != nil {
-		return nil, err
+// wantBuild closes file and refuses it if it is of another build.
+func wantBuild(file *object.File, path, buildID string) error {
+	if buildID == "" || file.BuildID() == buildID {
+		return nil
 	}
-	if buildID != "" && file.BuildID() != buildID {
-		file.Close()
-		return nil, &MismatchError{Path: path, Have: file.BuildID(), Want: buildID}
-	}
-	return file, nil
+	file.Close()
+	return &MismatchError{Path: path, Have: file.BuildID(), Want: buildID}
 }
 
 // note keeps the first damage met.

@@ -3,6 +3,7 @@ package symbolize
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/ffikit/ffikit/go/dwarf"
 	"github.com/ffikit/ffikit/go/model"
@@ -141,7 +142,10 @@ func (m *module) fetch() {
 	if err != nil || path == "" {
 		return // there is none, or no way to it: as if none were here
 	}
-	file, err := openBuild(path, m.buildID())
+	file, err := object.Open(path)
+	if err == nil {
+		err = wantBuild(file, path, m.buildID())
+	}
 	if err != nil {
 		m.note(fmt.Errorf("fetched debug information: %w", err))
 		return
@@ -152,8 +156,8 @@ func (m *module) fetch() {
 }
 
 // symbolTables are those that name the module's functions: .symtab of it or of
-// its debug file, else what was kept of it (mini debug information) beside
-// .dynsym.
+// its debug file, else .dynsym and what was kept of .symtab (mini debug
+// information), which leaves out what is in .dynsym.
 func (m *module) symbolTables() []*object.SymbolTable {
 	s := &m.sources
 	if s.symbolsSought {
@@ -173,7 +177,28 @@ func (m *module) symbolTables() []*object.SymbolTable {
 			s.symbols = []*object.SymbolTable{table}
 		}
 	}
+	if m.file != nil && (len(s.symbols) == 0 || s.symbols[0].Source != ".symtab") {
+		m.readMiniDebug()
+	}
 	return s.symbols
+}
+
+func (m *module) readMiniDebug() {
+	mini, err := m.file.OpenMiniDebug()
+	if errors.Is(err, object.ErrNoDebugFile) {
+		return
+	}
+	var table *object.SymbolTable
+	if err == nil {
+		table, err = mini.FunctionSymbols()
+	}
+	if err != nil {
+		m.note(err)
+	}
+	if table != nil && !table.Empty() {
+		table.Source = ".gnu_debugdata"
+		m.sources.symbols = append(m.sources.symbols, table)
+	}
 }
 
 // symbolAt names the function that covers addr: of several, the one that
@@ -189,11 +214,12 @@ func (m *module) symbolAt(addr model.VirtAddr) (name string) {
 	return name
 }
 
-// symbolSource is the section that functions are named from, empty where there
-// are no symbols.
+// symbolSource names the sections that functions are named from, empty where
+// there are no symbols.
 func (m *module) symbolSource() string {
-	if tables := m.symbolTables(); len(tables) > 0 {
-		return tables[0].Source
+	var sections []string
+	for _, table := range m.symbolTables() {
+		sections = append(sections, table.Source)
 	}
-	return ""
+	return strings.Join(sections, " and ")
 }

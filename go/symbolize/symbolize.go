@@ -22,6 +22,10 @@ type Options struct {
 	// TrustPaths lets a module be opened by its path alone where the evidence
 	// names no build ID for it.
 	TrustPaths bool
+	// Root is the folder that holds the files of another machine or image
+	// (sysroot): modules are looked up below it, and so are their debug files in
+	// the default folders. Empty means this machine.
+	Root string
 	// DebugDirs are searched for separate debug files by build ID and debug
 	// link; nil means /usr/lib/debug.
 	DebugDirs []string

@@ -32,7 +32,7 @@ type Data struct {
 
 	lineTables map[lineKey]*lineTable
 	opcodes    *opcodes
-	paths      map[pathKey]string
+	paths      paths
 	reader     reader
 }
 
@@ -51,7 +51,6 @@ type reader struct {
 	nodes    []node
 	decls    []decl
 	declared []declared
-	texts    []declTexts
 	ranges   []addrRange
 	scopes   []scope
 
@@ -87,7 +86,7 @@ func NewWith(file *object.File, options Options) (*Data, error) {
 	}
 	d := &Data{
 		options: options, file: file, main: newImage(file, false), numbers: map[*unit]int32{},
-		lineTables: map[lineKey]*lineTable{}, paths: map[pathKey]string{},
+		lineTables: map[lineKey]*lineTable{},
 	}
 	d.reader.data = d
 	d.main.data = d
@@ -164,13 +163,11 @@ func (r *reader) begin(addrs int) {
 		r.steps += stepsPerByte * d.main.size(id)
 	}
 	r.textBytes = freeTextBytes + textPerAddr*addrs
-	r.nodes, r.decls, r.texts = r.nodes[:0], r.decls[:0], r.texts[:0]
+	r.nodes, r.decls = r.nodes[:0], r.decls[:0]
 	clear(r.declared)
 	d.active = d.active[:0]
 	clear(d.numbers)
-	if len(d.paths) > maxPaths {
-		clear(d.paths)
-	}
+	d.forgetPaths()
 	if len(r.interned) > maxInternedTexts {
 		clear(r.interned)
 	}
@@ -253,24 +250,34 @@ func (r *reader) visitUnits(units []*unit) {
 		number := int32(len(d.active))
 		d.numbers[u] = number
 		d.active = append(d.active, u)
-		if err := r.walk(number); err != nil {
+		if err := r.walk(number, false); err != nil {
 			r.note(err)
 		}
-		t := r.linesOf(u)
-		if t == nil {
-			continue
-		}
-		open := len(r.addrs)
-		if open < manyAddrs {
-			if open = r.open(number); open == 0 {
-				continue
+		if r.visitLines(u, number) {
+			if err := r.walk(number, true); err != nil {
+				r.note(err)
 			}
 		}
-		sink := &lineHits{addrs: r.addrs, hits: r.hits, unit: number + 1, open: open}
-		if !r.runLines(t, sink) {
-			r.note(t.image.errorAt(secLine, t.program, object.ErrFormat, "line table: the program is cut off"))
+	}
+}
+
+// visitLines gives r.addrs their places in u's line table. It tells whether one
+// of them has no function there.
+func (r *reader) visitLines(u *unit, number int32) bool {
+	t := r.linesOf(u)
+	if t == nil {
+		return false
+	}
+	sink := &lineHits{reader: r, of: u, addrs: r.addrs, hits: r.hits, unit: number + 1, open: len(r.addrs)}
+	if len(r.addrs) < manyAddrs {
+		if sink.open = r.open(number); sink.open == 0 {
+			return false
 		}
 	}
+	if !r.runLines(t, sink) {
+		r.note(t.image.errorAt(secLine, t.program, object.ErrFormat, "line table: the program is cut off"))
+	}
+	return sink.alone
 }
 
 // frames appends the frames of one address.
@@ -278,73 +285,37 @@ func (r *reader) frames(frames []model.Frame, h *hit) []model.Frame {
 	d := r.data
 	var at model.Frame
 	if h.unit != 0 {
-		u := d.active[h.unit-1]
-		at.File = r.filePath(u, uint64(h.file))
+		at.File = d.paths.text(h.file)
 		at.Line, at.Column = lineNumber(h.line), int(h.column)
 		at.Discriminator = h.discriminator
-		at.Language = codemap.ModelLanguage(r.languageOf(u))
 	}
 	if h.node == 0 {
 		if at.File == "" {
 			return frames
 		}
+		at.Language = codemap.ModelLanguage(r.languageOf(d.active[h.unit-1]))
 		return append(frames, at)
 	}
+	file := h.file
 	for id := h.node; id != 0 && len(frames) < maxInlineDepth; {
 		n := &r.nodes[id-1]
-		texts := r.textsOf(n.decl)
 		decl := &r.decls[n.decl]
-		at.Function, at.LinkageName = texts.name, texts.linkage
+		at.Function, at.LinkageName = decl.name, decl.linkage
 		at.Language = codemap.ModelLanguage(decl.language)
 		// The distance from the declaration means something in one file only. Go's
 		// inlined functions name no file: a Go function lies in one.
-		at.FunctionLine = 0
-		sameFile := texts.file == at.File || texts.file == "" && at.Language == model.LanguageGo
+		sameFile := decl.file == file || decl.file == 0 && decl.language == codemap.LanguageGo
 		if line := int(decl.line); sameFile && line <= at.Line {
 			at.FunctionLine = line
 		}
 		at.Inlined = n.parent != 0
 		frames = append(frames, at)
 		if id = n.parent; id != 0 {
-			at = model.Frame{Line: lineNumber(n.callLine), Column: int(n.callColumn)}
-			at.File = r.filePath(d.active[n.unit], uint64(n.callFile))
+			file = n.callFile
+			at = model.Frame{File: d.paths.text(file), Line: lineNumber(n.callLine), Column: int(n.callColumn)}
 		}
 	}
 	return frames
-}
-
-// declTexts are the texts of a declaration, once they were wanted.
-type declTexts struct {
-	name, linkage, file string
-	known               bool
-}
-
-func (r *reader) textsOf(number int32) *declTexts {
-	if len(r.texts) < len(r.decls) {
-		r.texts = append(r.texts, make([]declTexts, len(r.decls)-len(r.texts))...)
-	}
-	texts := &r.texts[number]
-	if texts.known {
-		return texts
-	}
-	texts.known = true
-	decl := &r.decls[number]
-	if decl.nameUnit != nil {
-		texts.name = r.borrow(decl.nameUnit.bytesAt(decl.name))
-	}
-	if decl.linkageUnit != nil {
-		texts.linkage = r.borrow(decl.linkageUnit.bytesAt(decl.linkage))
-	}
-	if decl.fileUnit != nil {
-		texts.file = r.filePath(decl.fileUnit, uint64(decl.file))
-	}
-	if texts.name == "" {
-		texts.name = texts.linkage
-	}
-	if texts.linkage == texts.name {
-		texts.linkage = ""
-	}
-	return texts
 }
 
 // borrow sees a section's bytes as a text, within the budget.
@@ -354,11 +325,6 @@ func (r *reader) borrow(raw []byte) string {
 		return ""
 	}
 	return textOf(raw)
-}
-
-// text copies raw, cut at limit. Equal texts share their bytes.
-func (r *reader) text(raw []byte, limit int) string {
-	return r.intern(r.borrow(raw[:min(len(raw), limit)]))
 }
 
 // intern returns a copy of text that does not keep its section.
@@ -394,7 +360,7 @@ func (d *Data) Producers(limit int) []string {
 		if err != nil || root.producer == 0 {
 			continue
 		}
-		if text := r.text(u.bytesAt(root.producer), maxNameBytes); text != "" && !slices.Contains(producers, text) {
+		if text := r.intern(r.borrow(u.bytesAt(root.producer))); text != "" && !slices.Contains(producers, text) {
 			producers = append(producers, text)
 		}
 	}

@@ -38,7 +38,7 @@ func (d *Data) Extract(workers int) (*codemap.Table, error) {
 	var order sync.Mutex
 	readers := make([]*reader, workers)
 	for i := range readers {
-		readers[i] = &reader{data: d, steps: r.steps}
+		readers[i] = &reader{data: d, steps: r.steps, textBytes: maxExtractedText}
 		go func(r *reader) {
 			for {
 				// A number and the memory for it are taken together, so that the least
@@ -186,7 +186,7 @@ func (r *reader) extract(number int32, e *extraction) {
 	e.places = e.places[:0]
 	e.lanes = lanes{e.lanes.segments[:0], e.lanes.functions[:0], e.lanes.rows[:0], e.lanes.lines[:0], 0}
 	r.extraction, r.nodes, r.decls, r.declared = e, e.nodes[:0], e.decls[:0], e.declared
-	if err := r.walk(number); err != nil {
+	if err := r.walk(number, true); err != nil {
 		r.note(err)
 	}
 	e.function()

@@ -2,6 +2,7 @@ package dwarf
 
 import (
 	"slices"
+	"unsafe"
 
 	"github.com/ffikit/ffikit/go/codemap"
 )
@@ -14,8 +15,9 @@ type joiner struct {
 	table  *codemap.Table
 	units  []lanes // by unit, numbers already those of the table
 
-	names     map[textKey]uint32
-	files     map[string]uint32
+	// names are known by where they are: equal ones elsewhere are the encoder's
+	// to find.
+	names     map[*byte]uint32
 	functions map[codemap.Function]uint32
 	// unnamed are nodes for code that is in no function, by language.
 	unnamed [256]uint32
@@ -23,27 +25,21 @@ type joiner struct {
 	numbers []uint32
 }
 
-// textKey names a text by where it is.
-type textKey struct {
-	image *image
-	place uint64
-}
-
 func newJoiner(r *reader) *joiner {
 	r.textBytes = maxExtractedText
 	return &joiner{
-		reader: r, names: map[textKey]uint32{}, files: map[string]uint32{"": 0},
+		reader: r, names: map[*byte]uint32{},
 		functions: map[codemap.Function]uint32{},
 		table: &codemap.Table{
 			Base: r.data.codeStart, Nodes: make([]codemap.Node, 1), Functions: make([]codemap.Function, 1),
-			Places: make([]codemap.Place, 1), Files: make([]string, 1), Names: make([]string, 1),
+			Places: make([]codemap.Place, 1), Names: make([]string, 1),
 		},
 	}
 }
 
 // finish makes the table's records.
 func (j *joiner) finish() *codemap.Table {
-	j.names, j.files, j.functions = nil, nil, nil
+	j.names, j.functions, j.table.Files = nil, nil, j.files()
 	functions := j.functionRows()
 	for i := range j.units {
 		j.units[i].segments, j.units[i].functions = nil, nil
@@ -57,19 +53,10 @@ func (j *joiner) finish() *codemap.Table {
 // take adds what unit number says to the table; e is free then.
 func (j *joiner) take(number int32, e *extraction) {
 	t, u := j.table, j.reader.data.active[number]
-	files := map[uint32]uint32{}
-	fileOf := func(file uint32) uint32 {
-		id, ok := files[file]
-		if !ok {
-			id = j.file(j.reader.filePath(u, uint64(file)))
-			files[file] = id
-		}
-		return id
-	}
 	places := uint32(len(t.Places)) - 1
 	for _, p := range e.places {
 		t.Places = append(t.Places, codemap.Place{
-			File: fileOf(p.file), Line: uint32(lineNumber(p.line)), Discriminator: p.discriminator, Column: narrow(p.column),
+			File: j.reader.path(u, p.file), Line: uint32(lineNumber(p.line)), Discriminator: p.discriminator, Column: narrow(p.column),
 		})
 	}
 	j.numbers = j.numbers[:0]
@@ -83,7 +70,7 @@ func (j *joiner) take(number int32, e *extraction) {
 		if n.parent != 0 {
 			node.Parent = nodes + uint32(n.parent)
 			t.Places = append(t.Places, codemap.Place{
-				File: fileOf(n.callFile), Line: uint32(lineNumber(n.callLine)), Column: narrow(n.callColumn),
+				File: j.reader.path(u, n.callFile), Line: uint32(lineNumber(n.callLine)), Column: narrow(n.callColumn),
 			})
 			node.Call = uint32(len(t.Places)) - 1
 		}
@@ -123,44 +110,32 @@ func narrow(column uint32) uint16 {
 	return uint16(column)
 }
 
-func (j *joiner) file(path string) uint32 {
-	id, ok := j.files[path]
-	if !ok {
-		id = uint32(len(j.table.Files))
-		j.files[path] = id
-		j.table.Files = append(j.table.Files, path)
+// files are the paths by their numbers.
+func (j *joiner) files() []string {
+	if texts := j.reader.data.paths.texts; texts != nil {
+		return texts
 	}
-	return id
+	return make([]string, 1)
 }
 
-func (j *joiner) name(u *unit, place uint64) uint32 {
-	if u == nil || place == 0 {
+func (j *joiner) name(text string) uint32 {
+	if text == "" {
 		return 0
 	}
-	key := textKey{u.image, place}
+	key := unsafe.StringData(text)
 	id, ok := j.names[key]
 	if !ok {
-		if text := j.reader.borrow(u.bytesAt(place)); text != "" {
-			id = uint32(len(j.table.Names))
-			j.table.Names = append(j.table.Names, text)
-		}
+		id = uint32(len(j.table.Names))
 		j.names[key] = id
+		j.table.Names = append(j.table.Names, text)
 	}
 	return id
 }
 
 func (j *joiner) function(d *decl) uint32 {
-	f := codemap.Function{
-		Name: j.name(d.nameUnit, d.name), Linkage: j.name(d.linkageUnit, d.linkage), Line: d.line, Language: d.language,
-	}
+	f := codemap.Function{Name: j.name(d.name), Linkage: j.name(d.linkage), Line: d.line, Language: d.language}
 	if d.fileUnit != nil {
-		f.File = j.file(j.reader.filePath(d.fileUnit, uint64(d.file)))
-	}
-	if f.Name == 0 {
-		f.Name = f.Linkage
-	}
-	if f.Linkage == f.Name || j.table.Names[f.Linkage] == j.table.Names[f.Name] {
-		f.Linkage = 0
+		f.File = j.reader.path(d.fileUnit, d.file)
 	}
 	id, ok := j.functions[f]
 	if !ok {

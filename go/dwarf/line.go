@@ -1,7 +1,7 @@
 package dwarf
 
-// place is a source line as the line table has it. line 0 means that no source
-// line stands for the code.
+// place is a source line as the line table has it; in a hit, file is a number of
+// paths.go. line 0 means that no source line stands for the code.
 type place struct{ file, line, column, discriminator uint32 }
 
 // lineSink takes the rows of a line program.
@@ -113,12 +113,16 @@ func (r *reader) runLines(t *lineTable, sink lineSink) bool {
 
 // lineHits gives sorted addresses their places.
 type lineHits struct {
-	addrs []uint64
-	hits  []hit
-	unit  int32
+	reader *reader
+	of     *unit
+	addrs  []uint64
+	hits   []hit
+	unit   int32
 	// open is how many addresses may still find their place in this table; next is
 	// the first one that this sequence may answer.
 	open, next int
+	// alone means that an address has a place and no function.
+	alone bool
 }
 
 func (l *lineHits) start(addr uint64) uint64 {
@@ -143,7 +147,9 @@ func (l *lineHits) row(from, to uint64, p place) uint64 {
 		// Of two sequences, and of two units, the first one counts.
 		if h := &l.hits[l.next]; h.unit == 0 {
 			h.unit, h.place = l.unit, p
+			h.file = l.reader.path(l.of, p.file)
 			l.open--
+			l.alone = l.alone || h.node == 0
 		}
 	}
 	return l.wanted()

@@ -31,6 +31,8 @@ type unit struct {
 	// was sought.
 	whole *unit
 	lines *lineTable
+	// paths are the numbers of the line table's files, plus one; 0 is not known yet.
+	paths []uint32
 	// linesSought means that lines is all there is.
 	linesSought bool
 }

@@ -18,7 +18,8 @@ type node struct {
 	decl   int32
 	parent int32 // counts from 1; 0 where nothing was inlined
 	unit   int32
-	// Where in its parent an inlined call is; the file is of unit's line table.
+	// Where in its parent an inlined call is. The file is a number of paths.go; in
+	// an extraction one of the unit's line table.
 	callFile, callLine, callColumn uint32
 }
 
@@ -32,8 +33,9 @@ type scope struct {
 // walk visits the entries of unit number, in their order, and makes nodes of the
 // functions and inlined calls that hold one of the addresses (or of all, for an
 // extraction). Within a unit a later node takes addresses from an earlier one:
-// children come after their parents.
-func (r *reader) walk(number int32) error {
+// children come after their parents. Functions in functions that hold none of the
+// addresses (closures, OpenMP's) are found by a deep walk only.
+func (r *reader) walk(number int32, deep bool) error {
 	skeleton := r.data.active[number]
 	u, err := r.entriesOf(skeleton)
 	if err != nil {
@@ -65,7 +67,13 @@ func (r *reader) walk(number int32) error {
 		switch {
 		case a.class == classFunction && a.hasPC:
 			p = u.read(d, a.keep, p, &v)
-			inner = r.enterFunction(u, number, &v)
+			if inner = r.enterFunction(u, number, &v); inner.node != 0 || deep || !a.children {
+				break
+			}
+			if next := forward(&v, p, u.end); next != 0 {
+				p = next
+				continue
+			}
 		case a.class == classInlined && a.hasPC && inner.node != 0:
 			p = u.read(d, a.keep, p, &v)
 			if inner = r.enterInlined(u, number, &v, inner); inner.node != 0 || !a.children {
@@ -196,7 +204,9 @@ func (r *reader) paint(ranges []addrRange, within scope, number int32) {
 func (r *reader) addNode(u *unit, number int32, v *values, parent int32) int32 {
 	n := node{decl: r.declare(u, v), parent: parent, unit: number}
 	if parent != 0 {
-		n.callFile = uint32(v.number(slotCallFile))
+		if n.callFile = uint32(v.number(slotCallFile)); r.extraction == nil {
+			n.callFile = r.path(u, n.callFile)
+		}
 		n.callLine = uint32(v.number(slotCallLine))
 		n.callColumn = uint32(v.number(slotCallColumn))
 	}
@@ -246,13 +256,14 @@ type declared struct {
 const declaredPlaces = 1 << 13
 
 // decl is what a subprogram or inlined call says of its function, itself or by
-// the entries that it refers to. Texts are places in their unit's sections.
+// the entries that it refers to. Its texts are the sections' bytes.
 type decl struct {
-	name, linkage         uint64
-	nameUnit, linkageUnit *unit
-	fileUnit              *unit
-	file, line            uint32
-	language              uint8
+	// linkage is empty where it is the name.
+	name, linkage string
+	// file is a number of paths.go; in an extraction one of fileUnit's line table.
+	file, line uint32
+	fileUnit   *unit
+	language   uint8
 }
 
 // declare returns the number of the declaration that the entry leads to, by
@@ -284,11 +295,11 @@ func (r *reader) follow(u *unit, v *values) int32 {
 	var d decl
 	current := *v
 	for range maxReferences {
-		if x, ok := current.get(slotLinkageName); ok && d.linkageUnit == nil {
-			d.linkage, d.linkageUnit = x, u
+		if x, ok := current.get(slotLinkageName); ok && d.linkage == "" {
+			d.linkage = r.borrow(u.bytesAt(x))
 		}
-		if x, ok := current.get(slotName); ok && d.nameUnit == nil {
-			d.name, d.nameUnit = x, u
+		if x, ok := current.get(slotName); ok && d.name == "" {
+			d.name = r.borrow(u.bytesAt(x))
 		}
 		// The language is that of the code, not of where it was inlined.
 		if language := r.languageOf(u); language != 0 {
@@ -310,6 +321,15 @@ func (r *reader) follow(u *unit, v *values) int32 {
 		if u = r.entry(u, next, &current); u == nil {
 			break
 		}
+	}
+	if d.name == "" {
+		d.name = d.linkage
+	}
+	if d.linkage == d.name {
+		d.linkage = ""
+	}
+	if r.extraction == nil && d.fileUnit != nil {
+		d.file = r.path(d.fileUnit, d.file)
 	}
 	r.decls = append(r.decls, d)
 	return int32(len(r.decls) - 1)

@@ -147,11 +147,15 @@ func (m *module) open(search *object.Search) {
 	if err != nil {
 		// Its debug file may be here although the module is not.
 		separate, debugErr := search.OpenByBuildID(m.key.buildID)
-		if debugErr != nil {
-			m.failure = err
-			return
+		switch {
+		case debugErr == nil:
+			m.separate = separate
+		case m.mayFetch():
+			m.fetch()
 		}
-		m.separate = separate
+		if m.separate == nil {
+			m.failure = err
+		}
 	} else if m.file = file; !file.HasDebugInfo() {
 		m.separate, err = search.OpenDebugFile(file)
 		if err != nil && !errors.Is(err, object.ErrNoDebugFile) {

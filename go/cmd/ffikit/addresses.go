@@ -75,7 +75,8 @@ func (f *symbolizeFlags) resolver(sources symbolize.Options, names normalize.Opt
 	if f.section == "" {
 		return r, f.object, nil
 	}
-	file, err := object.Open(f.object)
+	search := object.Search{Root: f.debug.root}
+	file, err := search.Open(f.object)
 	if err != nil {
 		return nil, f.object, err
 	}

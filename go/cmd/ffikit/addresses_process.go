@@ -35,7 +35,7 @@ func (f *symbolizeFlags) processResolver(sources symbolize.Options, names normal
 		var file *os.File
 		if file, err = openLog(f.maps); err == nil {
 			defer file.Close()
-			r.space, err = procmaps.ReadCopy(file, f.maps, procmaps.CopyOptions{TrustPaths: f.trustPaths})
+			r.space, err = procmaps.ReadCopy(file, f.maps, procmaps.CopyOptions{Root: f.debug.root, TrustPaths: f.trustPaths})
 		}
 	}
 	if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
@@ -15,6 +16,7 @@ import (
 // debugFlags say where debug information comes from.
 type debugFlags struct {
 	debugDirs  []string
+	root       string // of the files that logs and addresses name
 	noCache    bool
 	debuginfod string
 }
@@ -34,7 +36,12 @@ func (f *debugFlags) register(command *cobra.Command) {
 // options puts the flags into the terms of package symbolize. Downloads end
 // with ctx.
 func (f *debugFlags) options(ctx context.Context, trustPaths bool) (symbolize.Options, error) {
-	options := symbolize.Options{TrustPaths: trustPaths, DebugDirs: f.debugDirs, NoCache: f.noCache}
+	options := symbolize.Options{TrustPaths: trustPaths, Root: f.root, DebugDirs: f.debugDirs, NoCache: f.noCache}
+	if f.root != "" {
+		if info, err := os.Stat(f.root); err != nil || !info.IsDir() {
+			return options, usageError("--root %s: not a folder", f.root)
+		}
+	}
 	if f.debuginfod == "" {
 		return options, nil
 	}
@@ -53,9 +60,20 @@ func (f *debugFlags) options(ctx context.Context, trustPaths bool) (symbolize.Op
 	if err != nil {
 		return options, failure(err)
 	}
-	options.Fetch = func(buildID string) (string, error) { return client.Fetch(ctx, buildID) }
+	told := 0
+	options.Fetch = func(buildID string) (string, error) {
+		path, err := client.Fetch(ctx, buildID)
+		if err != nil && !errors.Is(err, debuginfod.ErrNotFound) && told < maxFetchErrors {
+			told++
+			fmt.Fprintf(os.Stderr, "ffikit: %v\n", err)
+		}
+		return path, err
+	}
 	return options, nil
 }
+
+// maxFetchErrors bounds how often it is said that a server failed.
+const maxFetchErrors = 10
 
 // asking tells a person what is waited for.
 func asking(server, buildID string) {

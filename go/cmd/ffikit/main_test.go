@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/ffikit/ffikit/go/object"
 )
 
 func TestMain(m *testing.M) {
@@ -24,6 +28,7 @@ func TestMain(m *testing.M) {
 //	valid-json FILE       the file (or stdout) is one JSON document
 //	readlink LINK TARGET  the file is a symbolic link to a file of that name
 //	line-of MARK FILE VAR sets VAR to the number of the line that holds MARK
+//	serve-debug VAR FILE… serves debug files as debuginfod does, at the URL in VAR
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
@@ -42,6 +47,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "valid-json": validJSON, "line-of": lineOf, "readlink": readLink,
+			"serve-debug": serveDebug,
 		},
 	})
 }
@@ -98,6 +104,28 @@ func lineOf(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Fatalf("no line of %s holds %q", args[1], args[0])
+}
+
+func serveDebug(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: serve-debug VAR FILE…")
+	}
+	files := map[string]string{}
+	for _, name := range args[1:] {
+		file, err := object.Open(ts.MkAbs(name))
+		ts.Check(err)
+		files["/buildid/"+file.BuildID()+"/debuginfo"] = file.Path()
+		ts.Check(file.Close())
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if file, ok := files[r.URL.Path]; ok {
+			http.ServeFile(w, r, file)
+			return
+		}
+		http.NotFound(w, r)
+	}))
+	ts.Defer(server.Close)
+	ts.Setenv(args[0], server.URL)
 }
 
 // The tests need real compilers; that they are there is part of the test.

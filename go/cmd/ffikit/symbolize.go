@@ -79,9 +79,11 @@ process. For -, addresses are read from standard input, one a line.`,
 	set.IntVar(&flags.pid, "pid", 0, "look up addresses of this running process")
 	set.StringVar(&flags.maps, "maps", "", "look up addresses of the process of which this is a copy of /proc/PID/maps")
 	set.BoolVarP(&flags.follow, "follow", "f", false, "filter standard input: pass every line on, annotate frames, add readable reports")
+	set.StringVar(&flags.debug.root, "root", "", "folder with the files of another machine or image: modules and debug files are looked up below it")
 	set.StringArrayVar(&flags.evidence, "evidence", nil, "stacks that the companion recorded for the logs' processes; may be repeated")
 	set.BoolVar(&flags.trustPaths, "trust-paths", false, "open modules for which the log names no build ID")
 	set.StringVar(&flags.compat, "compat", "", "take the options and speak the protocol of "+strings.Join(programs, ", ")+"; must come first")
+	must(command.MarkFlagDirname("root"))
 	must(command.RegisterFlagCompletionFunc("compat", cobra.FixedCompletions(programs, cobra.ShellCompDirectiveNoFileComp)))
 	return command
 }
@@ -102,6 +104,8 @@ func (f *symbolizeFlags) run(command *cobra.Command, args []string) error {
 		return usageError("%s and %s exclude each other", forms[0], forms[1])
 	case set.Changed("section") && !set.Changed("exe"):
 		return usageError("-j goes with -e FILE")
+	case set.Changed("pid") && f.debug.root != "":
+		return usageError("--root goes without --pid: a process's files are opened as it sees them")
 	case len(f.evidence) > 0 && len(forms) > 0:
 		return usageError("--evidence goes with logs, not with %s", forms[0])
 	case len(forms) == 0:

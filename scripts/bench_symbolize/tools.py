@@ -196,6 +196,21 @@ def ours() -> list[Tool]:
             before=warm_cache,
         ),
         Tool(
+            "ffikit, sorted",
+            "the first one, given the sorted addresses that the crate's library is given",
+            addr2line(as_addr2line),
+            order="sorted",
+            environment=none,
+        ),
+        Tool(
+            "ffikit, indexed, sorted",
+            "the second one, given the same",
+            addr2line(as_addr2line),
+            order="sorted",
+            environment=warm,
+            before=warm_cache,
+        ),
+        Tool(
             "ffikit as llvm",
             "ffikit called as llvm-symbolizer, without its cache",
             llvm(as_llvm),

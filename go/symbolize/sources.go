@@ -155,9 +155,9 @@ func (m *module) fetch() {
 	m.sources.symbolsSought, m.sources.symbols = false, nil
 }
 
-// symbolTables are those that name the module's functions: .symtab of it or of
-// its debug file, else .dynsym and what was kept of .symtab (mini debug
-// information), which leaves out what is in .dynsym.
+// symbolTables are those that name the module's functions: its .symtab; else its
+// .dynsym, which has the public names, and either .symtab of its debug file or
+// what was kept of .symtab (mini debug information).
 func (m *module) symbolTables() []*object.SymbolTable {
 	s := &m.sources
 	if s.symbolsSought {
@@ -165,8 +165,9 @@ func (m *module) symbolTables() []*object.SymbolTable {
 	}
 	s.symbolsSought = true
 	defer m.guard()
+	full := false
 	for _, file := range []*object.File{m.file, m.separate} {
-		if file == nil || len(s.symbols) > 0 && s.symbols[0].Source == ".symtab" {
+		if file == nil || full {
 			continue
 		}
 		table, err := file.FunctionSymbols()
@@ -174,10 +175,11 @@ func (m *module) symbolTables() []*object.SymbolTable {
 			m.note(err)
 		}
 		if !table.Empty() && (len(s.symbols) == 0 || table.Source == ".symtab") {
-			s.symbols = []*object.SymbolTable{table}
+			s.symbols = append(s.symbols, table)
+			full = table.Source == ".symtab"
 		}
 	}
-	if m.file != nil && (len(s.symbols) == 0 || s.symbols[0].Source != ".symtab") {
+	if m.file != nil && !full {
 		m.readMiniDebug()
 	}
 	return s.symbols

@@ -41,7 +41,7 @@ func speak(program compat.Program, name string, args []string) int {
 		Program: program, Name: name, Args: args, Version: currentVersion(), Getenv: os.Getenv,
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
 		Resolver: func(sources compat.Sources) compat.Resolver {
-			return symbolize.New(symbolize.Options{TrustPaths: true, DebugDirs: sources.DebugDirs})
+			return symbolize.New(symbolize.Options{TrustPaths: true, DebugDirs: sources.DebugDirs, SymbolNames: sources.SymbolNames})
 		},
 	}
 	return command.Run()

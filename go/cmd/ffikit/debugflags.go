@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -56,7 +57,13 @@ func (f *debugFlags) options(ctx context.Context, trustPaths bool) (symbolize.Op
 	if len(servers) == 0 {
 		return options, usageError("--debuginfod: DEBUGINFOD_URLS names no server: set it, or say --debuginfod=URL")
 	}
-	client, err := debuginfod.New(debuginfod.Options{Servers: servers, UserAgent: "ffikit/" + currentVersion(), Progress: asking})
+	folder, err := symbolize.DefaultCacheDir()
+	if err != nil {
+		return options, failure(err)
+	}
+	client, err := debuginfod.New(debuginfod.Options{
+		Servers: servers, Folder: filepath.Join(folder, "debuginfod"), UserAgent: "ffikit/" + currentVersion(), Progress: asking,
+	})
 	if err != nil {
 		return options, failure(err)
 	}

@@ -220,17 +220,11 @@ func (s *search) try(addr uint64) (*Table, error) {
 	if h == nil {
 		return nil, nil
 	}
-	var table *Table
-	places, err := s.modulesOf(h)
-	for _, place := range places {
-		if table, err = s.tryModule(h, place); table != nil || err != nil {
-			return table, err
-		}
-	}
-	if err == nil && s.refusal == nil {
+	table, err := s.findModule(h)
+	if table == nil && err == nil && s.refusal == nil {
 		s.refusal = s.image.errorAt(addr, object.ErrFormat, "no module data of a known form points to it")
 	}
-	return nil, err
+	return table, err
 }
 
 func (s *search) readHeader(addr uint64) *header {
@@ -254,43 +248,86 @@ func (s *search) readHeader(addr uint64) *header {
 	return h
 }
 
-// modulesOf lists a few places where the module data of a header may start:
-// relocations with its address, or the address itself followed by that of the
-// names, in segments that the runtime can write to.
-func (s *search) modulesOf(h *header) (places []uint64, err error) {
-	if s.image.relative != nil {
-		err = s.image.relative(func(place, value model.VirtAddr) bool {
-			if uint64(value) == h.addr {
-				places = append(places, uint64(place))
+// findModule makes the table where it finds module data that fits its header:
+// at hints, then where a relocation has its address, or the address itself stands
+// before that of the names, in segments that the runtime can write to.
+func (s *search) findModule(h *header) (*Table, error) {
+	for _, hint := range s.image.modules {
+		// What is stored will often do, which spares reading all relocations.
+		m, err := s.image.stored(uint64(hint), moduleWordCount)
+		if err == nil && h.fits(m) {
+			if table, err := s.tryModule(h, uint64(hint), m); table != nil || err != nil {
+				return table, err
 			}
-			return len(places) < maxPlaces
-		})
+		}
 	}
-	if len(places) > 0 || err != nil {
-		return places, err
+	if table, places, err := s.relocatedModule(h); table != nil || err != nil || places > 0 {
+		return table, err
 	}
 	size := s.image.AddrSize
 	pattern := make([]byte, 2*size)
 	s.image.putWord(pattern, h.addr)
 	s.image.putWord(pattern[size:], h.addr+h.names)
-	_, err = s.scan(pattern, func(segment *Segment) bool { return segment.Writable }, func(place uint64) (bool, error) {
-		places = append(places, place)
-		return len(places) >= maxPlaces, nil
+	var table *Table
+	places := 0
+	_, err := s.scan(pattern, func(segment *Segment) bool { return segment.Writable }, func(place uint64) (bool, error) {
+		m, err := s.image.words(place, moduleWordCount)
+		if err == nil && h.fits(m) {
+			table, err = s.tryModule(h, place, m)
+		}
+		places++
+		return table != nil || places >= maxPlaces, err
 	})
-	return places, err
+	return table, err
 }
 
-// tryModule makes the table where the module data at place fits its header.
-func (s *search) tryModule(h *header, place uint64) (*Table, error) {
-	m, ok, err := s.image.words(place, moduleWordCount)
-	if !ok || err != nil {
-		return nil, err
+// relocatedModule looks for module data where relocations have the address of
+// the table, of which it tells how many there are, up to a few.
+func (s *search) relocatedModule(h *header) (table *Table, places int, err error) {
+	type module struct {
+		place uint64
+		words []uint64
 	}
-	if m[moduleHeader] != h.addr || m[moduleNames] != h.addr+h.names || m[moduleUnits] != h.addr+h.units ||
-		m[moduleFiles] != h.addr+h.files || m[modulePCs] != h.addr+h.pcs || m[moduleTable] != h.addr+h.table ||
-		m[moduleFtab] != h.addr+h.table || m[moduleFtabLen] != h.functions+1 || m[moduleTableLen] < 8*h.functions+4 {
-		return nil, nil
+	var found []module
+	if s.image.relative == nil {
+		return nil, 0, nil
 	}
+	err = s.image.relative(func(place, value model.VirtAddr) bool {
+		if uint64(value) == h.addr {
+			if words, err := s.image.stored(uint64(place), moduleWordCount); err == nil && words != nil {
+				found = append(found, module{uint64(place), words})
+			}
+		}
+		// Most linkers sort them: those of the other words follow.
+		for _, m := range found {
+			s.image.relocate(m.words, m.place, uint64(place), uint64(value))
+		}
+		return len(found) < maxPlaces
+	})
+	for _, m := range found {
+		if err == nil && !h.fits(m.words) {
+			m.words, err = s.image.words(m.place, moduleWordCount)
+		}
+		if err == nil && h.fits(m.words) {
+			table, err = s.tryModule(h, m.place, m.words)
+		}
+		if table != nil || err != nil {
+			break
+		}
+	}
+	return table, len(found), err
+}
+
+// fits tells whether m is module data of the table.
+func (h *header) fits(m []uint64) bool {
+	return m != nil && m[moduleHeader] == h.addr && m[moduleNames] == h.addr+h.names && m[moduleUnits] == h.addr+h.units &&
+		m[moduleFiles] == h.addr+h.files && m[modulePCs] == h.addr+h.pcs && m[moduleTable] == h.addr+h.table &&
+		m[moduleFtab] == h.addr+h.table && m[moduleFtabLen] == h.functions+1 && m[moduleTableLen] >= 8*h.functions+4
+}
+
+// tryModule makes the table of the module data m at place, which fits its
+// header.
+func (s *search) tryModule(h *header, place uint64, m []uint64) (table *Table, err error) {
 	t := newTable(s.image, h, m)
 	if t == nil {
 		s.refusal = s.image.errorAt(place, object.ErrFormat, "its module data does not fit the program")
@@ -325,10 +362,11 @@ func (s *search) textSections(t *Table, m []uint64) ([]textSection, error) {
 		if count == 0 || count > maxTextSections || m[at+2] != count {
 			continue
 		}
-		words, ok, err := s.image.words(m[at], int(3*count))
+		words, err := s.image.words(m[at], int(3*count))
 		if err != nil {
 			return nil, err
 		}
+		ok := words != nil
 		sections := make([]textSection, 0, count)
 		for ; ok && len(words) > 0; words = words[3:] {
 			sections = append(sections, textSection{start: words[0], end: words[1], addr: words[2]})

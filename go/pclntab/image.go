@@ -36,8 +36,9 @@ type Image struct {
 	// relative visits what the loader would write into the image; nil where it
 	// has done so.
 	relative func(visit func(place, value model.VirtAddr) bool) error
-	// hints are addresses where the table may start, to be tried first.
-	hints []model.VirtAddr
+	// hints are addresses where the table may start, modules where its module
+	// data may, to be tried first.
+	hints, modules []model.VirtAddr
 }
 
 // fileImage sees a file as the loader will map it, at bias 0.
@@ -64,6 +65,10 @@ func fileImage(file *object.File) *Image {
 		if section, ok := file.SectionNamed(name); ok {
 			image.hints = append(image.hints, section.VirtAddr)
 		}
+	}
+	// Since Go 1.26 there is one for the module data as well.
+	if section, ok := file.SectionNamed(".go.module"); ok {
+		image.modules = append(image.modules, section.VirtAddr)
 	}
 	return image
 }
@@ -128,31 +133,44 @@ func (image *Image) putWord(data []byte, value uint64) {
 	image.Order.PutUint64(data, value)
 }
 
-// words reads count words at addr, as they are once relocated; ok is false
-// where they reach out of their segment.
-func (image *Image) words(addr uint64, count int) (words []uint64, ok bool, err error) {
+// stored reads count words at addr, as they are before relocation; nil where
+// they reach out of their segment.
+func (image *Image) stored(addr uint64, count int) ([]uint64, error) {
 	size := uint64(count * image.AddrSize)
 	s := image.segmentAt(addr)
 	if s == nil || s.Contents == nil || s.SizeBytes-(addr-uint64(s.VirtAddr)) < size {
-		return nil, false, nil
+		return nil, nil
 	}
 	data := make([]byte, size)
 	if _, err := s.Contents.ReadAt(data, int64(addr-uint64(s.VirtAddr))); err != nil && err != io.EOF {
-		return nil, false, image.readError(addr, err)
+		return nil, image.readError(addr, err)
 	}
-	words = make([]uint64, count)
+	words := make([]uint64, count)
 	for i := range words {
 		words[i] = image.word(data[i*image.AddrSize:])
 	}
-	if image.relative != nil {
+	return words, nil
+}
+
+// relocate does to words that are stored at addr what one relocation says.
+func (image *Image) relocate(words []uint64, addr, place, value uint64) {
+	size := uint64(image.AddrSize)
+	if into := place - addr; place >= addr && into%size == 0 && into/size < uint64(len(words)) {
+		words[into/size] = value
+	}
+}
+
+// words reads count words at addr, as they are once relocated; nil where they
+// reach out of their segment.
+func (image *Image) words(addr uint64, count int) ([]uint64, error) {
+	words, err := image.stored(addr, count)
+	if err == nil && words != nil && image.relative != nil {
 		err = image.relative(func(place, value model.VirtAddr) bool {
-			if into := uint64(place) - addr; uint64(place) >= addr && into < size && into%uint64(image.AddrSize) == 0 {
-				words[into/uint64(image.AddrSize)] = uint64(value)
-			}
+			image.relocate(words, addr, uint64(place), uint64(value))
 			return true
 		})
 	}
-	return words, err == nil, err
+	return words, err
 }
 
 // readError puts the place to an error of a segment's contents, unless it

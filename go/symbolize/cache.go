@@ -275,26 +275,20 @@ func (c *Cache) publish(files []codemap.Identity, source codemap.Source) (sizeBy
 	if err != nil {
 		return 0, c.writeError(err)
 	}
-	defer func() {
-		if err != nil {
-			err = c.writeError(errors.Join(err, file.Close()))
-			_ = c.root.Remove(temp) // the next sweep tries again
-		}
-	}()
 	out := &limited{w: file, left: c.limit}
 	buffered := bufio.NewWriterSize(out, 256<<10)
-	if err := codemap.Encode(buffered, files, source); err != nil {
-		return 0, err
+	err = codemap.Encode(buffered, files, source)
+	if err == nil {
+		err = buffered.Flush()
 	}
-	if err := buffered.Flush(); err != nil {
-		return 0, err
-	}
-	if err := file.Close(); err != nil {
-		return 0, err
-	}
+	err = errors.Join(err, file.Close())
 	key := keyOfFiles(files)
-	if err := c.root.Rename(temp, key+indexSuffix); err != nil {
-		return 0, err
+	if err == nil {
+		err = c.root.Rename(temp, key+indexSuffix)
+	}
+	if err != nil {
+		_ = c.root.Remove(temp) // the next sweep tries again
+		return 0, c.writeError(err)
 	}
 	_ = c.root.Remove(key + seenSuffix) // an index is better evidence
 	c.sweep()
@@ -352,14 +346,17 @@ func (c *Cache) Entries() ([]CacheEntry, error) {
 }
 
 // Clear removes all that ffikit put into the cache and returns how many indexes
-// that were. Other files stay, and the folder.
+// that were. Other files stay, also what another process is writing, and so does
+// the folder.
 func (c *Cache) Clear() (removed int, err error) {
 	names, err := fs.ReadDir(c.root.FS(), ".")
 	if err != nil {
 		return 0, c.writeError(err)
 	}
 	for _, name := range names {
-		if !ours(name.Name()) {
+		info, infoErr := name.Info()
+		if infoErr != nil || !ours(name.Name()) ||
+			strings.HasPrefix(name.Name(), tempPrefix) && time.Since(info.ModTime()) < tempLifetime {
 			continue
 		}
 		removeErr := c.root.Remove(name.Name())

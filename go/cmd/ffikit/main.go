@@ -53,6 +53,7 @@ func written(err error) error {
 }
 
 func main() {
+	collectLate()
 	// Before anything is built for our own verbs: a program that others start
 	// for each crash starts fast.
 	program, name, rest, err := programMeant(os.Args[0], os.Args[1:])

@@ -1,16 +1,18 @@
 // Package object reads ELF object files: identity (build ID, machine),
 // segments, sections, symbol tables, what the dynamic loader is told, and
-// where the separate debug file lies.
+// where separate debug files lie. Relocatable objects are laid out and their
+// debug sections relocated, as a linker would.
 //
-// A path enters, values and copies of sections leave. Every file is taken for
-// hostile: only regular files are opened (no FIFO can block, no device can be
-// touched), contents are read by pread so that a file that shrinks meanwhile
-// is an error and not a SIGBUS, and no count, offset or size from the file is
-// used before it was checked against the file's own length and the limits
-// below. PE, Mach-O, archives and core files are refused by name.
+// A path enters, values, Views of sections and names that share their memory
+// leave. Every file is taken for hostile: only regular files are opened (no
+// FIFO can block, no device can be touched), a Search keeps paths that a log or
+// a file names below its root, contents are read by pread so that a file that
+// shrinks meanwhile is an error and not a SIGBUS, and no count, offset or size
+// from the file is used before it was checked against the file's own length and
+// the limits below. PE, Mach-O, archives and core files are refused by name.
 //
 // The layouts are those of the System V gABI, chapters 4 and 5, as glibc's
-// elf.h numbers them.
+// elf.h numbers them; relocations are those of each machine's supplement.
 package object
 
 // Limits on what one file may make us hold in memory. Each is several times

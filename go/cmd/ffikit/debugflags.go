@@ -27,9 +27,9 @@ const serversOfEnvironment = "$DEBUGINFOD_URLS"
 
 func (f *debugFlags) register(command *cobra.Command) {
 	flags := command.Flags()
-	flags.StringArrayVar(&f.debugDirs, "debug-dir", nil, "look for separate debug files here (default /usr/lib/debug); may be repeated")
+	flags.StringArrayVar(&f.debugDirs, "debug-dir", nil, "look for separate debug files below `DIR` (default /usr/lib/debug); may be repeated")
 	flags.BoolVar(&f.noCache, "no-cache", false, "neither use nor make the index of debug information that the cache keeps")
-	flags.StringVar(&f.debuginfod, "debuginfod", "", "ask these debuginfod servers for debug files that are not here: their URLs, or those of $DEBUGINFOD_URLS")
+	flags.StringVar(&f.debuginfod, "debuginfod", "", "ask the debuginfod servers at `URL`, or at $DEBUGINFOD_URLS, for debug files that are not here")
 	flags.Lookup("debuginfod").NoOptDefVal = serversOfEnvironment
 	must(command.MarkFlagDirname("debug-dir"))
 }

@@ -67,22 +67,23 @@ process. For -, addresses are read from standard input, one a line.`,
   ffikit symbolize -e ./libstore.so 0x26ff 0x2711
   ffikit symbolize -e ./store.o -j .text.put 0x1c
   ffikit symbolize --pid 4711 0x7f3a52c01b20
-  ffikit symbolize --debuginfod=https://debuginfod.debian.net ci.log`,
+  ffikit symbolize --debuginfod=https://debuginfod.example ci.log`,
+		DisableFlagsInUseLine: true,
 		RunE: func(command *cobra.Command, args []string) error {
 			return flags.run(command, args)
 		},
 	}
 	flags.register(command)
 	set := command.Flags()
-	set.StringVarP(&flags.object, "exe", "e", "", "look up addresses of this ELF file")
-	set.StringVarP(&flags.section, "section", "j", "", "with -e: the addresses are offsets into this section")
-	set.IntVar(&flags.pid, "pid", 0, "look up addresses of this running process")
-	set.StringVar(&flags.maps, "maps", "", "look up addresses of the process of which this is a copy of /proc/PID/maps")
+	set.StringVarP(&flags.object, "exe", "e", "", "look up addresses of this ELF `FILE`")
+	set.StringVarP(&flags.section, "section", "j", "", "with -e: the addresses are offsets into this `SECTION`")
+	set.IntVar(&flags.pid, "pid", 0, "look up addresses of the running process `PID`")
+	set.StringVar(&flags.maps, "maps", "", "look up addresses of the process of which this `FILE` is a copy of /proc/PID/maps")
 	set.BoolVarP(&flags.follow, "follow", "f", false, "filter standard input: pass every line on, annotate frames, add readable reports")
-	set.StringVar(&flags.debug.root, "root", "", "folder with the files of another machine or image: modules and debug files are looked up below it")
-	set.StringArrayVar(&flags.evidence, "evidence", nil, "stacks that the companion recorded for the logs' processes; may be repeated")
+	set.StringVar(&flags.debug.root, "root", "", "`DIR` with the files of another machine or image: modules and debug files are looked up below it")
+	set.StringArrayVar(&flags.evidence, "evidence", nil, "`FILE` of stacks that the companion recorded for the logs' processes; may be repeated")
 	set.BoolVar(&flags.trustPaths, "trust-paths", false, "open modules for which the log names no build ID")
-	set.StringVar(&flags.compat, "compat", "", "take the options and speak the protocol of "+strings.Join(programs, ", ")+"; must come first")
+	set.StringVar(&flags.compat, "compat", "", "take the options and speak the protocol of `PROGRAM`: "+strings.Join(programs, ", ")+"; must come first")
 	must(command.MarkFlagDirname("root"))
 	must(command.RegisterFlagCompletionFunc("compat", cobra.FixedCompletions(programs, cobra.ShellCompDirectiveNoFileComp)))
 	return command

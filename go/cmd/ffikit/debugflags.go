@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -67,11 +68,10 @@ func (f *debugFlags) options(ctx context.Context, trustPaths bool) (symbolize.Op
 	if err != nil {
 		return options, failure(err)
 	}
-	told := 0
+	var told atomic.Int32 // from whichever thread asks
 	options.Fetch = func(buildID string) (string, error) {
 		path, err := client.Fetch(ctx, buildID)
-		if err != nil && !errors.Is(err, debuginfod.ErrNotFound) && told < maxFetchErrors {
-			told++
+		if err != nil && !errors.Is(err, debuginfod.ErrNotFound) && told.Add(1) <= maxFetchErrors {
 			fmt.Fprintf(os.Stderr, "ffikit: %v\n", err)
 		}
 		return path, err

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/ffikit/ffikit/go/capture/procmaps"
 	"github.com/ffikit/ffikit/go/model"
@@ -85,7 +86,8 @@ func (r *processResolver) ask(module *procmaps.Module, places []int, answers []m
 	}
 	resolved, err := r.symbolizer.Resolve(module.OpenPath, module.BuildID, virt)
 	if err != nil {
-		return []model.Partial{{File: module.Path, Reason: err.Error()}}
+		// The way to the file is nobody's business; its name is.
+		return []model.Partial{{Reason: strings.ReplaceAll(err.Error(), module.OpenPath, module.Path)}}
 	}
 	for i, frames := range resolved {
 		answer := &answers[places[i]]

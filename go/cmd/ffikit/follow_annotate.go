@@ -100,7 +100,7 @@ func (a *annotator) note(loose *stackline.Loose) string {
 func (a *annotator) look(key looseKey) string {
 	resolved, err := a.symbolizer.Resolve(key.module, key.buildID, []model.VirtAddr{key.addr})
 	if err != nil {
-		failure := model.Partial{File: key.module, Reason: err.Error()}
+		failure := model.Partial{Reason: err.Error()} // which names the module
 		if len(a.failures) < maxFailures && !slices.Contains(a.failures, failure) {
 			a.failures = append(a.failures, failure)
 		}

@@ -71,6 +71,7 @@ func cloneFrames(frames []model.Frame) []model.Frame {
 // does not know.
 func (m *module) eachRead(addrs []model.VirtAddr, visit func(i int, frames []model.Frame)) {
 	n := naming{module: m, addrs: addrs, visit: visit}
+	n.prepare()
 	if table := m.goTable(); table != nil {
 		m.eachOfTwo(table, addrs, n.emit)
 		return
@@ -177,6 +178,23 @@ type naming struct {
 	addrs  []model.VirtAddr
 	visit  func(i int, frames []model.Frame)
 	single [1]model.Frame
+	// names are those of all addresses, where all are wanted.
+	names []string
+}
+
+// prepare finds the names of many addresses in the order of their addresses,
+// which is that of the symbol tables.
+func (n *naming) prepare() {
+	if len(n.addrs) > fewAddrs && n.module.from.opts.SymbolNames {
+		n.names = n.module.symbolsAt(n.addrs)
+	}
+}
+
+func (n *naming) name(i int) string {
+	if n.names != nil {
+		return n.names[i]
+	}
+	return n.module.symbolAt(n.addrs[i])
 }
 
 func (n *naming) emit(i int, frames []model.Frame) {
@@ -188,7 +206,7 @@ func (n *naming) emit(i int, frames []model.Frame) {
 	}
 	root := &frames[len(frames)-1]
 	if linkage || root.Function == "" {
-		codemap.NameBySymbol(root, n.module.symbolAt(n.addrs[i]), linkage)
+		codemap.NameBySymbol(root, n.name(i), linkage)
 	}
 	if len(frames) == 1 && root.Function == "" && root.File == "" {
 		frames = nil

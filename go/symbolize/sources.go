@@ -216,6 +216,29 @@ func (m *module) symbolAt(addr model.VirtAddr) (name string) {
 	return name
 }
 
+// symbolsAt is symbolAt for many addresses; empty where no symbol covers one.
+func (m *module) symbolsAt(addrs []model.VirtAddr) []string {
+	defer m.guard()
+	names := make([]string, len(addrs))
+	order := object.AddrOrder(addrs)
+	sorted := make([]model.VirtAddr, len(addrs))
+	starts := make([]model.VirtAddr, len(addrs))
+	for i, index := range order {
+		sorted[i] = addrs[index]
+	}
+	for _, table := range m.symbolTables() {
+		err := table.Each(sorted, func(i int, symbol object.Symbol) {
+			if index := order[i]; names[index] == "" || symbol.VirtAddr > starts[i] {
+				names[index], starts[i] = symbol.Name, symbol.VirtAddr
+			}
+		})
+		if err != nil {
+			m.note(err)
+		}
+	}
+	return names
+}
+
 // symbolSource names the sections that functions are named from, empty where
 // there are no symbols.
 func (m *module) symbolSource() string {

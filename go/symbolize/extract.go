@@ -6,6 +6,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"strings"
 
 	"github.com/ffikit/ffikit/go/codemap"
 	"github.com/ffikit/ffikit/go/model"
@@ -24,6 +25,7 @@ func (m *module) makeIndex(cache *Cache) (sizeBytes int64, err error) {
 			err = errNotIndexed
 		}
 	}()
+	defer beThrifty()()
 	source, err := m.extract()
 	if err != nil {
 		return 0, err
@@ -52,8 +54,8 @@ func (m *module) extract() (codemap.Source, error) {
 		source.Tables = append(source.Tables, table)
 		needsLines = m.linesKnowMore(table)
 	}
-	if lines := m.lines(); lines != nil && needsLines {
-		table, err := lines.Extract(runtime.GOMAXPROCS(0))
+	if needsLines && m.lines() != nil {
+		table, err := m.lines().Extract(runtime.GOMAXPROCS(0))
 		if err != nil {
 			return refuse(err)
 		}
@@ -69,43 +71,32 @@ func (m *module) extract() (codemap.Source, error) {
 	if m.damage != nil {
 		return refuse(m.damage)
 	}
+	// The index is going to answer; what it was made of only takes memory.
+	m.sources = sources{}
 	return source, nil
 }
 
-// maxProbes is how many addresses without a line in the Go table are tried in
-// DWARF: a Go program has a few of them, such as the linker's own marks, and it
-// is not worth extracting its DWARF to learn that they have none.
-const maxProbes = 256
-
-// linesKnowMore tells whether DWARF has lines where the Go table has none: of C
-// code, be it beside Go's or among it.
+// linesKnowMore tells whether there is C code whose lines only DWARF knows: beside
+// Go's text, or functions within it that the Go table has no lines for. The
+// linker's own marks have none either, nor has the padding around its text, and
+// it is not worth reading DWARF to learn that.
 func (m *module) linesKnowMore(goTable *codemap.Table) bool {
-	lines := m.lines()
-	if lines == nil {
-		return false
-	}
-	var probes []model.VirtAddr
+	const noFunction = 64 // bytes: any function's alignment
 	for _, r := range m.file.ExecRanges() {
-		for addr := r.Start; addr < r.End && len(probes) <= maxProbes; addr++ {
-			if text, ok := m.goTextAt(addr); ok {
-				addr = text.End - 1
-			} else {
-				probes = append(probes, addr)
+		covered := r.Start
+		for _, text := range m.sources.goText {
+			if text.Start <= covered+noFunction {
+				covered = max(covered, text.End)
 			}
 		}
-	}
-	for i, r := range goTable.Records {
-		if r.Node != 0 && r.Place == 0 && len(probes) <= maxProbes {
-			probes = append(probes, model.VirtAddr(goTable.Base+uint64(goTable.Starts[i])))
+		if covered < r.End && r.End-covered > noFunction {
+			return true
 		}
 	}
-	more := len(probes) > maxProbes
-	if !more {
-		m.ask(lines, probes, func(_ int, frames []model.Frame) {
-			more = more || len(frames) > 0 && frames[0].File != ""
-		})
-	}
-	return more
+	return slices.ContainsFunc(goTable.Records, func(r codemap.Record) bool {
+		name := goTable.Names[goTable.Functions[goTable.Nodes[r.Node].Function].Name]
+		return r.Node != 0 && r.Place == 0 && !strings.HasPrefix(name, "go:")
+	})
 }
 
 // symbolRanges are the ranges of addresses that each symbol names: what

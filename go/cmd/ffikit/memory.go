@@ -23,7 +23,9 @@ func collectLate() {
 	debug.SetMemoryLimit(lateBytes)
 	first := new([16]byte)
 	runtime.SetFinalizer(first, func(*[16]byte) {
-		debug.SetGCPercent(100)
+		if set := debug.SetGCPercent(100); set >= 0 {
+			debug.SetGCPercent(set) // meanwhile, by who knew better
+		}
 		debug.SetMemoryLimit(math.MaxInt64)
 	})
 }

@@ -153,3 +153,33 @@ func (m *module) symbolRanges() ([]codemap.Symbol, error) {
 	}
 	return ranges, nil
 }
+
+// BuildIndex makes the index of the object file at path, whatever there was of
+// it, and returns the size of the index in bytes. Debug information that is not
+// here is fetched, if Options say how.
+func (s *Symbolizer) BuildIndex(path string) (sizeBytes int64, err error) {
+	m := s.acquire(path, "")
+	defer m.mu.Unlock()
+	if m.failure != nil {
+		return 0, m.failure
+	}
+	cache := s.openedCache()
+	if cache == nil {
+		return 0, s.CacheError()
+	}
+	m.lines() // what is fetched is a part of the module
+	if err := m.index.close(); err != nil {
+		return 0, err
+	}
+	m.index.sought = true
+	if m.index.files = m.identities(); m.index.files == nil {
+		return 0, fmt.Errorf("%w: %s is not to be told from other files, or was changed a moment ago", errNotIndexed, path)
+	}
+	m.index.tried = true
+	sizeBytes, err = m.makeIndex(cache)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", path, err)
+	}
+	m.findIndex(cache)
+	return sizeBytes, nil
+}

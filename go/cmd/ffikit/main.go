@@ -102,6 +102,6 @@ found nothing.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newSymbolize(), newSanitize(), newDoctor(), newExplain(), newVersion(), newManual())
+	root.AddCommand(newSymbolize(), newSanitize(), newDoctor(), newCache(), newExplain(), newVersion(), newManual())
 	return root
 }

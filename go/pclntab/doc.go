@@ -59,15 +59,15 @@ const (
 
 	// Addresses are answered in rounds of this many, so that what is kept of
 	// them is bounded.
-	addrsPerRound = 1 << 18
+	addrsPerRound = 1 << 17
 	maxNodes      = 1 << 18
 
-	// Functions are extracted in pieces, and records and nodes of them come out of
-	// a budget.
+	// Functions are extracted in pieces, and rows and nodes of them come out of a
+	// budget: functions may share their tables.
 	functionsPerPiece = 512
 	maxWorkers        = 64
-	recordsPerByte    = 1
-	freeRecords       = 1 << 16
+	rowsPerByte       = 2
+	freeRows          = 1 << 16
 
 	// What is kept of the file: so many pages of each of the table's regions at
 	// first, and at most. A cache grows when it missed so often for a page.

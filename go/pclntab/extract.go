@@ -11,7 +11,7 @@ import (
 // the frames that Resolve gives for it. Addresses outside of functions, and the
 // padding between them, are holes. Up to workers functions at a time are read,
 // and the contents are then read from several threads; the answer does not
-// depend on how many. It has no more records than a few for each byte of the
+// depend on how many. No more rows are read than a few for each byte of the
 // table, else the error is object.ErrLimit. Other errors are the first damage
 // met; the answer is good as far as it goes.
 func (t *Table) Extract(workers int) (*codemap.Table, error) {
@@ -20,9 +20,9 @@ func (t *Table) Extract(workers int) (*codemap.Table, error) {
 	t.textBytes = freeTextBytes + 2*int(t.names.size+t.files.size)
 	x := &extraction{of: t, base: t.sections[0].addr}
 	for _, r := range []*region{t.names, t.files, t.pcs, t.records} {
-		x.left.Add(int64(r.size) * recordsPerByte)
+		x.left.Add(int64(r.size) * rowsPerByte)
 	}
-	x.left.Add(freeRecords)
+	x.left.Add(freeRows)
 	x.out = newJoin(t, x.base)
 	count := (t.count + functionsPerPiece - 1) / functionsPerPiece
 	workers = max(1, min(workers, count, maxWorkers))
@@ -60,7 +60,7 @@ func (t *Table) Extract(workers int) (*codemap.Table, error) {
 type extraction struct {
 	of   *Table
 	base uint64
-	// left is the budget of records and nodes.
+	// left is the budget of rows and nodes.
 	left atomic.Int64
 	out  *join
 }
@@ -127,47 +127,46 @@ func (x *extraction) fill(p *piece, t *Table, first, last int) {
 	left := x.left.Load()
 	t.chains.left = int(max(0, left))
 	for i := first; i < last && left >= 0; i++ {
-		before := len(p.Records) + len(t.chains.nodes)
-		x.function(p, t, i)
-		left = x.left.Add(int64(before - len(p.Records) - len(t.chains.nodes)))
+		left = x.left.Add(-int64(x.function(p, t, i)))
 	}
 	if left < 0 {
-		t.overdrawn(t.starts, "records")
+		t.overdrawn(t.starts, "more rows than a table of its size should have")
 	}
 	p.texts = append(p.texts, t.texts.entries...)
 	p.problem = t.finish()
 }
 
-// function adds all rows of function i to p.
-func (x *extraction) function(p *piece, t *Table, i int) {
+// function adds all rows of function i to p and returns what it took.
+func (x *extraction) function(p *piece, t *Table, i int) int {
 	var f function
 	if !t.read(i, &f) {
-		return
+		return 1
 	}
 	addr := t.addrOf(f.entry)
 	end := t.endOf(&f)
 	if addr == 0 || end <= addr {
-		return
+		return 1
 	}
 	start, size := addr-x.base, end-addr
 	if start+size >= 1<<32 {
 		t.overdrawn(t.starts, "4 GiB of code")
-		return
+		return 1
 	}
 	if uint32(start) < p.end {
 		t.damaged(t.starts, 8*uint64(i), "function %d starts within another one", i)
-		return
+		return 1
 	}
 	if uint32(start) > p.end && len(p.Records) > 0 {
 		p.add(t, p.end, place{})
 	}
 	p.end = uint32(start + size)
+	before := len(t.chains.nodes)
 	t.enter(&f)
 	c := &t.chains
 	for pc := uint64(0); pc < size; {
 		p.add(t, uint32(start+pc), t.placeOf(uint32(pc)))
 		if f.pcLine == 0 || c.line == len(c.lines) {
-			return // nothing changes any more
+			break // nothing changes any more
 		}
 		// The cursors stand at rows that end behind pc.
 		pc = uint64(c.lines[c.line].end)
@@ -178,6 +177,7 @@ func (x *extraction) function(p *piece, t *Table, i int) {
 			pc = min(pc, uint64(c.calls[c.call].end))
 		}
 	}
+	return 1 + len(c.lines) + len(c.files) + len(c.calls) + len(c.nodes) - before
 }
 
 // add says that from start on the code is of a place.

@@ -179,18 +179,26 @@ func TestExtractIsBoundByTheTable(t *testing.T) {
 	}
 	image := program.image()
 	image.Segments[0].SizeBytes = functions * span
-	image.Segments[1].VirtAddr += 1 << 32
-	image.Segments[2].VirtAddr += 1 << 32
-	image.Segments[3].VirtAddr += 1 << 32
-	for i := 0; i+8 <= len(program.module); i += 8 {
-		if word := program.order.Uint64(program.module[i:]); word >= forgedTable && word < forgedModule+1<<16 && i/8 != 21 && i/8 != 23 {
-			program.order.PutUint64(program.module[i:], word+1<<32)
-		}
-	}
+	shift(program, image)
 	table, err := pclntab.New(image)
 	require.NoError(t, err)
 	extracted, err := table.Extract(2)
 	require.ErrorIs(t, err, object.ErrLimit)
 	assert.Less(t, len(extracted.Records), functions*span/2)
 	assert.Greater(t, len(extracted.Records), span)
+}
+
+// shift moves all but the code of a forged program up, so that there may be
+// more code.
+func shift(program *forged, image *pclntab.Image) {
+	const up = 1 << 32
+	for i := range image.Segments[1:] {
+		image.Segments[i+1].VirtAddr += up
+	}
+	for i := range len(program.module) / 8 {
+		word := program.order.Uint64(program.module[8*i:])
+		if end := i == 21 || i == 23; word >= forgedTable && word < forgedModule+1<<16 && !end {
+			program.order.PutUint64(program.module[8*i:], word+up)
+		}
+	}
 }

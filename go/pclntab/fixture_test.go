@@ -127,6 +127,25 @@ func WordsRun(n C.int) C.int { return C.plain(C.int(work.Run(make([]string, int(
 func main() { println(WordsRun(3)) }
 `
 
+const fixtureServer = `package main
+
+// #include <string.h>
+// static int length(const char *s) { return (int)strlen(s); }
+import "C"
+
+import (
+	"net/http"
+	"os/user"
+	"words/work"
+)
+
+func main() {
+	who, err := user.Current()
+	println(who, err, work.Run(nil), C.length(C.CString("words")))
+	println(http.ListenAndServeTLS("127.0.0.1:0", "", "", nil))
+}
+`
+
 // releases are the last ones of each minor release, the same that the walker in
 // rust/ffikit-unwind is tested with. They come by the go command itself. "local"
 // is what the tests run with.
@@ -147,7 +166,7 @@ func TestMain(m *testing.M) {
 	fixtures.dir, fixtures.built = dir, map[string]string{}
 	for name, text := range map[string]string{
 		"go.mod": "module words\n\ngo 1.21\n", "work/work.go": fixtureWork,
-		"program/main.go": fixtureProgram, "library/main.go": fixtureLibrary,
+		"program/main.go": fixtureProgram, "library/main.go": fixtureLibrary, "server/main.go": fixtureServer,
 	} {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

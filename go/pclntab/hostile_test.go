@@ -346,6 +346,10 @@ func TestMutants(t *testing.T) {
 					refused++
 				}
 				answered += checkChains(t, frames)
+				if opened%16 == 0 {
+					extracted, _ := table.Extract(2)
+					requireSound(t, extracted)
+				}
 			})
 			m.undo(content)
 		}
@@ -395,6 +399,15 @@ func FuzzTable(f *testing.F) {
 		}
 		frames, _ := opened.Resolve(addrs)
 		checkChains(t, frames)
+		next := 0
+		_ = opened.Each(addrs, func(i int, chain []model.Frame) {
+			require.Equal(t, next, i)
+			require.Len(t, chain, len(frames[i]))
+			next++
+		})
+		require.Len(t, addrs, next)
+		extracted, _ := opened.Extract(2)
+		requireSound(t, extracted)
 		for i := range min(opened.Len(), 64) {
 			_, _ = opened.At(i)
 		}

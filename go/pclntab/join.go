@@ -59,8 +59,12 @@ func (j *join) add(p *piece, left int) {
 		}
 		out.Nodes = append(out.Nodes, n)
 	}
-	out.Starts = append(out.Starts, p.Starts...)
-	for _, r := range p.Records {
+	starts, records := p.Starts, p.Records
+	if last := len(out.Records) - 1; records[0] == (codemap.Record{}) && (last < 0 || out.Records[last] == records[0]) {
+		starts, records = starts[1:], records[1:]
+	}
+	out.Starts = append(out.Starts, starts...)
+	for _, r := range records {
 		if r.Node != 0 {
 			r.Node, r.Place = r.Node+nodes, j.placeIDs[r.Place]
 		}

@@ -66,7 +66,7 @@ func (t *Table) locate(addrs []model.VirtAddr) {
 		}
 	}
 	// In order, each function is decoded once.
-	keys = object.SortKeys(keys, t.spare[:len(keys)])
+	keys = sortKeys(keys, t.spare[:len(keys)])
 	from := 0
 	for _, key := range keys {
 		offset := uint32(key >> 32)
@@ -82,6 +82,40 @@ func (t *Table) locate(addrs []model.VirtAddr) {
 		}
 		t.places[uint32(key)] = t.placeOf(offset - t.current.entry)
 	}
+}
+
+// sortKeys sorts by the upper half of keys, into one of the two slices, of the
+// same length.
+func sortKeys(keys, spare []uint64) []uint64 {
+	if slices.IsSorted(keys) {
+		return keys
+	}
+	if len(keys) < 256 {
+		slices.Sort(keys)
+		return keys
+	}
+	const digit = 11
+	differ := uint64(0)
+	for _, key := range keys {
+		differ |= key ^ keys[0]
+	}
+	for shift := 32; shift < 64 && differ>>shift != 0; shift += digit {
+		var starts [1 << digit]uint32
+		for _, key := range keys {
+			starts[key>>shift%(1<<digit)]++
+		}
+		sum := uint32(0)
+		for i, count := range starts {
+			starts[i], sum = sum, sum+count
+		}
+		for _, key := range keys {
+			place := &starts[key>>shift%(1<<digit)]
+			spare[*place] = key
+			*place++
+		}
+		keys, spare = spare, keys
+	}
+	return keys
 }
 
 // framesOf returns the frames at a place. The slice is good until the next call.

@@ -12,8 +12,10 @@ import (
 )
 
 const (
-	// maxRemembered bounds the annotations that are kept: stacks repeat.
-	maxRemembered = 4096
+	// maxRemembered and maxRememberedBytes bound the annotations that are kept:
+	// stacks repeat.
+	maxRemembered      = 4096
+	maxRememberedBytes = 4 << 20
 	// maxFailures bounds the modules that are told of.
 	maxFailures = 20
 )
@@ -25,7 +27,8 @@ type annotator struct {
 	trustPaths bool
 	color      bool
 
-	known map[looseKey]string
+	known      map[looseKey]string
+	knownBytes int
 	// untrusted counts frames of which no build ID is known.
 	untrusted int
 	failures  []model.Partial // modules that cannot be used
@@ -89,8 +92,10 @@ func (a *annotator) note(loose *stackline.Loose) string {
 	note, ok := a.known[key]
 	if !ok {
 		note = a.look(key)
-		if len(a.known) >= maxRemembered {
+		a.knownBytes += len(note) + len(key.module) + len(key.buildID)
+		if len(a.known) >= maxRemembered || a.knownBytes > maxRememberedBytes {
 			clear(a.known)
+			a.knownBytes = 0
 		}
 		a.known[key] = note
 	}

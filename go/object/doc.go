@@ -26,9 +26,14 @@ const (
 	maxAtOnceBytes      = 1 << 30
 	maxSectionNamesByte = 16 << 20
 	maxSymbols          = 1 << 23
-	maxNotesBytes       = 1 << 16
+	maxNotesBytes       = 1 << 16 // of one area
+	maxNoteAreas        = 1 << 8
 	maxDynamicEntries   = 1 << 16
 	maxNameBytes        = 1 << 16
+	// maxNameTimes is how many times as long as their table all names may be;
+	// linkers share names that are alike, or alike at their end.
+	maxNameTimes        = 64
+	maxDynamicTextBytes = 4 << 20
 	maxCommentBytes     = 1 << 16
 
 	// deflate cannot expand more than 1032 times (RFC 1951: 258 bytes from

@@ -31,9 +31,20 @@ func (f *File) Dynamic() (dynamic Dynamic, ok bool, err error) {
 	if err != nil {
 		return Dynamic{}, false, err
 	}
+	// Many entries may name the same long text.
+	length := 0
 	f.eachDynamic(data, func(tag elf.DynTag, value uint64) {
-		dynamic.add(tag, value, func() string { return stringAt(names, value, maxNameBytes) })
+		dynamic.add(tag, value, func() string {
+			text := bytesAt(names, value, maxNameBytes)
+			if length += len(text); length > maxDynamicTextBytes {
+				return ""
+			}
+			return string(text)
+		})
 	})
+	if length > maxDynamicTextBytes {
+		return Dynamic{}, false, f.NewError(0, ErrLimit, "dynamic section with %d bytes of text", length)
+	}
 	return dynamic, true, nil
 }
 

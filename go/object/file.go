@@ -73,6 +73,10 @@ type File struct {
 	viewedBytes   uint64
 	inflatedBytes uint64
 
+	// sectionPlaces are made by placesOnce.
+	placesOnce    sync.Once
+	sectionPlaces *sectionPlaces
+
 	// linkage is of a relocatable object; made by linkOnce.
 	linkOnce sync.Once
 	linkage  *linkage

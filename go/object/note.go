@@ -15,14 +15,17 @@ const (
 // stripped files too; sections serve relocatable objects and files whose
 // segments lost their contents (objcopy --only-keep-debug).
 func (f *File) readNotes() {
+	areas := 0
 	for i := range f.segments {
-		if s := &f.segments[i]; s.Type == elf.PT_NOTE {
+		if s := &f.segments[i]; s.Type == elf.PT_NOTE && areas < maxNoteAreas {
 			f.readNoteArea(s.FileOffset, s.FileSize)
+			areas++
 		}
 	}
 	for i := range f.sections {
-		if s := &f.sections[i]; s.Type == elf.SHT_NOTE && f.buildID == "" {
+		if s := &f.sections[i]; s.Type == elf.SHT_NOTE && f.buildID == "" && areas < maxNoteAreas {
 			f.readNoteArea(s.FileOffset, s.SizeBytes)
+			areas++
 		}
 	}
 }

@@ -12,6 +12,10 @@ type damage struct {
 	err        error
 }
 
+// maxTables is how many tables of relocations one section may have: one, in
+// files that compilers and linkers write.
+const maxTables = 16
+
 // maxDamages is how many parts of one section may be damaged before all of it
 // counts as such.
 const maxDamages = 1000
@@ -28,6 +32,10 @@ type relocator struct {
 	base uint64
 	at   int
 
+	// symbols are those of section symbolsAt.
+	symbols   *symbolReader
+	symbolsAt int
+
 	damages []damage
 	// budget bounds the relocations read: sane tables share no bytes.
 	budget uint64
@@ -37,6 +45,9 @@ type relocator struct {
 // relocate applies the relocations of section index to data.
 func (r *relocator) relocate(index int, data []byte, at int) error {
 	r.section, r.data, r.at, r.base = &r.file.sections[index], data, at, r.link.base[index]
+	if tables := len(r.link.relocations[index]); tables > maxTables {
+		return r.file.NewError(r.section.at(), ErrLimit, "section %s: %d tables of relocations", r.section.Name, tables)
+	}
 	for _, table := range r.link.relocations[index] {
 		if err := r.applyTable(&r.file.sections[table]); err != nil {
 			return err
@@ -59,11 +70,8 @@ func (r *relocator) applyTable(table *Section) error {
 	if r.budget += table.SizeBytes; r.budget > 2*uint64(f.size) {
 		return f.NewError(table.at(), ErrLimit, "section %s: sections overlap", table.Name)
 	}
-	symbols, err := f.openSymbols(int(table.Link))
+	symbols, err := r.symbolsIn(int(table.Link))
 	if err != nil {
-		return err
-	}
-	if err := symbols.load(); err != nil {
 		return err
 	}
 	const batch = 4096 // entries read at a time
@@ -87,6 +95,19 @@ func (r *relocator) applyTable(table *Section) error {
 		offset, left = offset+count*entrySize, left-count
 	}
 	return nil
+}
+
+// symbolsIn opens a symbol table, which many tables share, once.
+func (r *relocator) symbolsIn(section int) (*symbolReader, error) {
+	if r.symbols != nil && r.symbolsAt == section {
+		return r.symbols, nil
+	}
+	symbols, err := r.file.openSymbols(section)
+	if err != nil {
+		return nil, err
+	}
+	r.symbols, r.symbolsAt = symbols, section
+	return symbols, symbols.load()
 }
 
 // apply applies one entry of a table. What it cannot is noted; an error means

@@ -69,6 +69,9 @@ func (s *Search) openBelow(path string) (*File, error) {
 // is relative to root and free of links.
 func resolve(root *os.Root, path string) (string, error) {
 	left := strings.Split(path, "/")
+	if len(left) > maxPathParts {
+		return "", syscall.ENAMETOOLONG
+	}
 	done, links := []string{}, 0
 	for len(left) > 0 {
 		name := left[0]
@@ -100,7 +103,7 @@ func resolve(root *os.Root, path string) (string, error) {
 			done = done[:0]
 		}
 		left = append(strings.Split(target, "/"), left...)
-		if len(left) > maxPathParts {
+		if len(left)+len(done) > maxPathParts {
 			return "", syscall.ENAMETOOLONG
 		}
 	}
@@ -110,8 +113,9 @@ func resolve(root *os.Root, path string) (string, error) {
 	return filepath.Join(done...), nil
 }
 
-// maxPathParts bounds what links may make of a path; Linux stops at 4096 bytes.
-const maxPathParts = 4096
+// maxPathParts bounds a path and what links may make of it: each part is looked
+// up from the root on.
+const maxPathParts = 256
 
 // openInTree opens path below a debug tree: one that the user named, or a
 // default one below Root.

@@ -27,7 +27,9 @@ type Symbol struct {
 
 // EachSymbol calls visit for every named symbol of .symtab and .dynsym, also
 // undefined ones and data, until visit returns false. A file symbol without a
-// name ends those of the file before it, so it is visited too.
+// name ends those of the file before it, so it is visited too. Names that
+// overlap so often that they are far longer together than the table that holds
+// them are an error.
 func (f *File) EachSymbol(visit func(Symbol) bool) error {
 	for _, kind := range []elf.SectionType{elf.SHT_SYMTAB, elf.SHT_DYNSYM} {
 		reader, err := f.symbolsOf(kind)
@@ -40,11 +42,15 @@ func (f *File) EachSymbol(visit func(Symbol) bool) error {
 		if err := reader.load(); err != nil {
 			return err
 		}
+		length, most := 0, maxNameTimes*reader.names.Len()+maxNameBytes
 		for i := range reader.count {
 			s := reader.at(i)
 			name, err := reader.nameAt(s.name)
 			if err != nil {
 				return err
+			}
+			if length += len(name); length > most {
+				return f.NewError(reader.section.at(), ErrLimit, "section %s: names of %d bytes", reader.section.Name, length)
 			}
 			if (name != "" || s.kind == elf.STT_FILE) && !visit(Symbol{
 				Name: name, VirtAddr: model.VirtAddr(reader.addr(&s)), SizeBytes: s.size,

@@ -1,9 +1,12 @@
 package object
 
 import (
+	"bytes"
+	"cmp"
 	"debug/elf"
 	"encoding/binary"
 	"slices"
+	"sort"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -91,15 +94,13 @@ func (f *File) openSymbols(at int) (*symbolReader, error) {
 	}
 	r.direct = f.order == binary.LittleEndian && f.is64 && f.typ != elf.ET_REL && f.machine != elf.EM_ARM
 	r.count = int(section.SizeBytes / uint64(r.entrySize))
-	for i := range f.sections {
-		if s := &f.sections[i]; s.Type == elf.SHT_SYMTAB_SHNDX && int(s.Link) == at {
-			indices, err := f.viewOf(s)
-			if err != nil {
-				return nil, err
-			}
-			r.indices = indices.Buffer()[:indices.Len()]
-			return r, indices.LoadAll()
+	if i, ok := f.places().extended[at]; ok {
+		indices, err := f.viewOf(&f.sections[i])
+		if err != nil {
+			return nil, err
 		}
+		r.indices = indices.Buffer()[:indices.Len()]
+		return r, indices.LoadAll()
 	}
 	return r, nil
 }
@@ -202,12 +203,41 @@ func (r *symbolReader) sectionOf(s *rawSymbol, i int) int {
 	return 0
 }
 
-func (f *File) sectionAt(addr uint64) int {
-	for i := range f.sections {
-		s := &f.sections[i]
-		if s.Flags&elf.SHF_EXECINSTR != 0 && addr-uint64(s.VirtAddr) < s.SizeBytes {
-			return i
+// sectionPlaces find sections without going through all of them.
+type sectionPlaces struct {
+	// code are the executable sections by address.
+	code []int
+	// extended are the SHT_SYMTAB_SHNDX of symbol tables.
+	extended map[int]int
+}
+
+func (f *File) places() *sectionPlaces {
+	f.placesOnce.Do(func() {
+		p := &sectionPlaces{extended: map[int]int{}}
+		for i := range f.sections {
+			s := &f.sections[i]
+			if s.Flags&elf.SHF_EXECINSTR != 0 && s.SizeBytes > 0 {
+				p.code = append(p.code, i)
+			}
+			if s.Type == elf.SHT_SYMTAB_SHNDX {
+				p.extended[int(s.Link)] = i
+			}
 		}
+		slices.SortStableFunc(p.code, func(a, b int) int { return cmp.Compare(f.sections[a].VirtAddr, f.sections[b].VirtAddr) })
+		f.sectionPlaces = p
+	})
+	return f.sectionPlaces
+}
+
+// sectionAt is the executable section that holds addr, 0 if none does.
+func (f *File) sectionAt(addr uint64) int {
+	code := f.places().code
+	next := sort.Search(len(code), func(i int) bool { return uint64(f.sections[code[i]].VirtAddr) > addr })
+	if next == 0 {
+		return 0
+	}
+	if s := &f.sections[code[next-1]]; addr-uint64(s.VirtAddr) < s.SizeBytes {
+		return code[next-1]
 	}
 	return 0
 }
@@ -217,16 +247,16 @@ func (f *File) sectionAt(addr uint64) int {
 func (r *symbolReader) nameAt(offset uint32) (string, error) {
 	start, end := int(offset), min(int(offset)+maxNameBytes, r.names.Len())
 	buffer := r.names.Buffer()
+	step := nameStep
 	for at := start; at < end; {
-		behind := min(at+nameStep, end)
+		behind := min(at+step, end)
 		if err := r.names.Load(at, behind); err != nil {
 			return "", err
 		}
-		for ; at < behind; at++ {
-			if buffer[at] == 0 {
-				return shared(buffer[start:at]), nil
-			}
+		if length := bytes.IndexByte(buffer[at:behind], 0); length >= 0 {
+			return shared(buffer[start : at+length]), nil
 		}
+		at, step = behind, 2*step
 	}
 	if start >= end {
 		return "", nil
@@ -234,7 +264,7 @@ func (r *symbolReader) nameAt(offset uint32) (string, error) {
 	return shared(buffer[start:end]), nil
 }
 
-// nameStep is how far names are looked for at a time: most end within.
+// nameStep is how far the end of a name is looked for first: most end within.
 const nameStep = 256
 
 // shared makes a string of bytes that are never written again, such as those of

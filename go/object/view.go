@@ -138,9 +138,8 @@ func (v *View) measure() error {
 			return err
 		}
 	}
-	// A large allocation comes from the system lazily zeroed: what is never
-	// loaded costs nothing.
-	v.buffer = make([]byte, length+Slack)
+	// What is never loaded costs nothing.
+	v.buffer = makeLazy(length + Slack)
 	if !v.atOnce {
 		v.missing = (length + viewBlock - 1) >> viewBlockBits
 		v.loaded = make([]atomic.Uint64, (v.missing+wordBlocks-1)/wordBlocks)

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package object
+
+// makeLazy makes size zero bytes, which the system may back with memory when
+// they are touched.
+func makeLazy(size int) []byte { return make([]byte, size) }

@@ -7,6 +7,8 @@ package object_test
 import (
 	"encoding/binary"
 	"os"
+	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"testing"
@@ -25,7 +27,7 @@ func residentBytes(t *testing.T) int64 {
 }
 
 func TestWhatIsNotLoadedCostsNoMemory(t *testing.T) {
-	const size = 1 << 30
+	const size = 256 << 20
 	path := freestandingProgram(t)
 	image := readImage(t, must(os.ReadFile(path)))
 	start := (len(image.content) + block - 1) &^ (block - 1)
@@ -40,6 +42,14 @@ func TestWhatIsNotLoadedCostsNoMemory(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, file.Close())
 
+	// Memory that was used before has to be cleared, and given back again.
+	used := make([]byte, size)
+	for i := range used {
+		used[i] = 1
+	}
+	runtime.KeepAlive(used)
+	used = nil
+	debug.FreeOSMemory()
 	before := residentBytes(t)
 	view, err := open(t, path).View(".debug_str")
 	require.NoError(t, err)

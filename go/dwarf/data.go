@@ -143,11 +143,12 @@ func (d *Data) Each(addrs []model.VirtAddr, visit func(i int, frames []model.Fra
 	slots := r.sortAddrs(addrs)
 	r.lookup()
 	const batch = 64
+	sorted := slices.IsSorted(addrs)
 	var frames []model.Frame
 	for i := range addrs {
 		slot := i
 		if slots != nil {
-			if i%batch == 0 {
+			if i%batch == 0 && !sorted {
 				r.touched = r.touch(slots[i:min(i+batch, len(slots))])
 			}
 			slot = int(slots[i])

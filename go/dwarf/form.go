@@ -42,90 +42,102 @@ type step struct {
 	value int32
 }
 
-// formStep is the step for a form (DWARF 5, 7.5.6), without distance and slot.
+// formShape is how a form is read: the width in bytes of its number, 0 for
+// LEB128, or one of the widths that depend on the unit.
+type formShape struct {
+	kind  stepKind
+	width uint8
+	// varies means that the attribute's size is not its number's.
+	varies bool
+}
+
+const (
+	widthAddr = 0x80 + iota
+	widthOffset
+	widthRefAddr // of an address up to version 2
+)
+
+// formShapes are the forms of DWARF 5, 7.5.6.
+var formShapes = [...]formShape{
+	formAddr:          {kind: kindAddr, width: widthAddr},
+	formData1:         {kind: kindFixed, width: 1},
+	formFlag:          {kind: kindFixed, width: 1},
+	formData2:         {kind: kindFixed, width: 2},
+	formData4:         {kind: kindFixed, width: 4},
+	formData8:         {kind: kindFixed, width: 8},
+	formData16:        {kind: kindFixed, width: 16},
+	formRefSig8:       {kind: kindFixed, width: 8},
+	formSecOffset:     {kind: kindFixed, width: widthOffset},
+	formUdata:         {kind: kindULEB, varies: true},
+	formLoclistx:      {kind: kindULEB, varies: true},
+	formSdata:         {kind: kindSLEB, varies: true},
+	formString:        {kind: kindText, varies: true},
+	formStrp:          {kind: kindStrp, width: widthOffset},
+	formLineStrp:      {kind: kindLineStrp, width: widthOffset},
+	formStrx:          {kind: kindStrIndex, varies: true},
+	formStrx1:         {kind: kindStrIndex, width: 1},
+	formStrx2:         {kind: kindStrIndex, width: 2},
+	formStrx3:         {kind: kindStrIndex, width: 3},
+	formStrx4:         {kind: kindStrIndex, width: 4},
+	formAddrx:         {kind: kindAddrIndex, varies: true},
+	formAddrx1:        {kind: kindAddrIndex, width: 1},
+	formAddrx2:        {kind: kindAddrIndex, width: 2},
+	formAddrx3:        {kind: kindAddrIndex, width: 3},
+	formAddrx4:        {kind: kindAddrIndex, width: 4},
+	formRef1:          {kind: kindRef, width: 1},
+	formRef2:          {kind: kindRef, width: 2},
+	formRef4:          {kind: kindRef, width: 4},
+	formRef8:          {kind: kindRef, width: 8},
+	formRefUdata:      {kind: kindRef, varies: true},
+	formRefAddr:       {kind: kindRefAddr, width: widthRefAddr},
+	formRefSup4:       {kind: kindRefAlt, width: 4},
+	formRefSup8:       {kind: kindRefAlt, width: 8},
+	formStrpSup:       {kind: kindStrAlt, width: widthOffset},
+	formRnglistx:      {kind: kindListIndex, varies: true},
+	formBlock1:        {kind: kindBlock, width: 1, varies: true},
+	formBlock2:        {kind: kindBlock, width: 2, varies: true},
+	formBlock4:        {kind: kindBlock, width: 4, varies: true},
+	formBlock:         {kind: kindBlock, varies: true},
+	formExprloc:       {kind: kindBlock, varies: true},
+	formIndirect:      {kind: kindIndirect, varies: true},
+	formFlagPresent:   {kind: kindImplicit},
+	formImplicitConst: {kind: kindImplicit},
+}
+
+// gnuForms are those that gcc, clang and dwz had before the standard.
+var gnuForms = map[uint64]formShape{
+	formGNUStrIndex:  {kind: kindStrIndex, varies: true},
+	formGNUAddrIndex: {kind: kindAddrIndex, varies: true},
+	formGNURefAlt:    {kind: kindRefAlt, width: widthOffset},
+	formGNUStrpAlt:   {kind: kindStrAlt, width: widthOffset},
+}
+
+// formStep is the step for a form, without distance and slot.
 func formStep(form uint64, u *unit, implicit int64) step {
-	sized := func(kind stepKind, size uint8) step {
-		return step{kind: kind, size: int8(size), width: size, slot: slotNone}
+	shape := formShape{kind: kindUnknown, varies: true}
+	if form < uint64(len(formShapes)) && formShapes[form].kind != kindEnd {
+		shape = formShapes[form]
+	} else if gnu, ok := gnuForms[form]; ok {
+		shape = gnu
 	}
-	varies := func(kind stepKind, width uint8) step {
-		return step{kind: kind, size: -1, width: width, slot: slotNone}
+	s := step{kind: shape.kind, slot: slotNone, width: shape.width, size: -1}
+	switch {
+	case s.width == widthAddr, s.width == widthRefAddr && u.version <= 2:
+		s.width = u.addrSize
+	case s.width >= widthAddr:
+		s.width = u.offsetSize
 	}
+	if !shape.varies {
+		s.size = int8(s.width)
+	}
+	s.width = min(s.width, 8) // of a number of 16 bytes half
 	switch form {
-	case formAddr:
-		return sized(kindAddr, u.addrSize)
-	case formData1, formFlag:
-		return sized(kindFixed, 1)
-	case formData2:
-		return sized(kindFixed, 2)
-	case formData4:
-		return sized(kindFixed, 4)
-	case formData8, formRefSig8:
-		return sized(kindFixed, 8)
-	case formData16:
-		s := sized(kindFixed, 8)
-		s.size = 16
-		return s
-	case formSecOffset:
-		return sized(kindFixed, u.offsetSize)
-	case formUdata, formLoclistx:
-		return varies(kindULEB, 0)
-	case formSdata:
-		return varies(kindSLEB, 0)
-	case formString:
-		return varies(kindText, 0)
-	case formStrp:
-		return sized(kindStrp, u.offsetSize)
-	case formLineStrp:
-		return sized(kindLineStrp, u.offsetSize)
-	case formStrx, formGNUStrIndex:
-		return varies(kindStrIndex, 0)
-	case formStrx1, formStrx2, formStrx3, formStrx4:
-		return sized(kindStrIndex, uint8(form-formStrx1+1))
-	case formAddrx, formGNUAddrIndex:
-		return varies(kindAddrIndex, 0)
-	case formAddrx1, formAddrx2, formAddrx3, formAddrx4:
-		return sized(kindAddrIndex, uint8(form-formAddrx1+1))
-	case formRef1:
-		return sized(kindRef, 1)
-	case formRef2:
-		return sized(kindRef, 2)
-	case formRef4:
-		return sized(kindRef, 4)
-	case formRef8:
-		return sized(kindRef, 8)
-	case formRefUdata:
-		return varies(kindRef, 0)
-	case formRefAddr:
-		if u.version <= 2 {
-			return sized(kindRefAddr, u.addrSize)
-		}
-		return sized(kindRefAddr, u.offsetSize)
-	case formRefSup4:
-		return sized(kindRefAlt, 4)
-	case formRefSup8:
-		return sized(kindRefAlt, 8)
-	case formGNURefAlt:
-		return sized(kindRefAlt, u.offsetSize)
-	case formStrpSup, formGNUStrpAlt:
-		return sized(kindStrAlt, u.offsetSize)
 	case formFlagPresent:
-		return step{kind: kindImplicit, value: 1, slot: slotNone}
+		s.value = 1
 	case formImplicitConst:
-		return step{kind: kindImplicit, value: int32(max(min(implicit, 1<<31-1), 0)), slot: slotNone}
-	case formRnglistx:
-		return varies(kindListIndex, 0)
-	case formBlock1:
-		return varies(kindBlock, 1)
-	case formBlock2:
-		return varies(kindBlock, 2)
-	case formBlock4:
-		return varies(kindBlock, 4)
-	case formBlock, formExprloc:
-		return varies(kindBlock, 0)
-	case formIndirect:
-		return varies(kindIndirect, 0)
+		s.value = int32(max(min(implicit, 1<<31-1), 0))
 	}
-	return varies(kindUnknown, 0)
+	return s
 }
 
 // Where a kept text or reference leads is in its upper bits.

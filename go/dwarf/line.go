@@ -4,6 +4,9 @@ package dwarf
 // paths.go. line 0 means that no source line stands for the code.
 type place struct{ file, line, column, discriminator uint32 }
 
+// initialRow is the state in which each sequence starts.
+var initialRow = place{file: 1, line: 1}
+
 // lineSink takes the rows of a line program.
 type lineSink interface {
 	// start begins a sequence at addr; it returns the least address that it
@@ -23,22 +26,20 @@ const nothing = ^uint64(0)
 // runLines executes the line program of t (DWARF 5, 6.2.5). Rows that begin and
 // end below what the sink waits for are not told.
 func (r *reader) runLines(t *lineTable, sink lineSink) bool {
-	const initialFile, initialLine = 1, 1
 	d, end, big := t.image.bytes[secLine], t.end, t.image.big
 	p, base, ops := t.program, t.base, t.opcodes
 	if !r.spend((end-p)/2 + 1) {
 		return false
 	}
 	var addr, before, wanted uint64
-	file, line, column, discriminator := uint32(initialFile), uint32(initialLine), uint32(0), uint32(0)
-	var at place // of the row before
+	now, at := initialRow, place{} // at is that of the row before
 	open := false
 	for p < end {
 		op := d[p]
 		p++
 		if op >= base {
 			addr += uint64(ops.addrStep[op])
-			line += uint32(ops.lineStep[op])
+			now.line += uint32(ops.lineStep[op])
 		} else if op != lnsCopy {
 			var v uint64
 			switch op {
@@ -48,51 +49,34 @@ func (r *reader) runLines(t *lineTable, sink lineSink) bool {
 			case lnsAdvanceLine:
 				var step int64
 				step, p = sleb(d, p)
-				line += uint32(step)
+				now.line += uint32(step)
 			case lnsSetFile:
 				v, p = uleb(d, p)
-				file = uint32(v)
+				now.file = uint32(v)
 			case lnsSetColumn:
 				v, p = uleb(d, p)
-				column = uint32(min(v, 1<<32-1))
+				now.column = uint32(min(v, 1<<32-1))
 			case lnsConstAddPC:
 				addr += ops.constAddPC
 			case lnsFixedAdvancePC:
 				addr += fixed16(d, p, big)
 				p += 2
 			case lnsExtended:
-				v, p = uleb(d, p)
-				if p >= end || v > uint64(end-p) {
-					return false
-				}
-				next := p + int(v)
-				if v == 0 {
-					continue
-				}
-				switch d[p] {
+				var what uint8
+				what, v, p = extendedOp(d, p, end, big)
+				switch what {
 				case lneEndSequence:
-					if open && before < addr {
-						sink.row(before, addr, at)
-					}
-					if open && !sink.more() {
+					if open && !endSequence(sink, before, addr, at) {
 						return true
 					}
-					open = false
-					addr, file, line, column, discriminator = 0, initialFile, initialLine, 0, 0
+					open, addr, now = false, 0, initialRow
 				case lneSetAddress:
-					// The operand's size is what is left: some producers ignore the header's.
-					if v == 5 || v == 9 {
-						addr, _ = fixed(d, p+1, int(v-1), big)
-					}
+					addr = v
 				case lneSetDiscriminator:
-					v, _ = uleb(d, p+1)
-					discriminator = uint32(v)
+					now.discriminator = uint32(v)
 				}
-				p = next
 			default:
-				for n := t.operands[op-1]; n > 0 && p < end; n-- {
-					p = skipLEB(d, p)
-				}
+				p = skipOperands(d, p, end, t.operands[op-1])
 			}
 			continue
 		}
@@ -105,10 +89,50 @@ func (r *reader) runLines(t *lineTable, sink lineSink) bool {
 				return true
 			}
 		}
-		before, at = addr, place{file, line, column, discriminator}
-		discriminator = 0
+		before, at = addr, now
+		now.discriminator = 0
 	}
 	return p == end
+}
+
+// endSequence tells of the last row; false ends the program.
+func endSequence(sink lineSink, from, to uint64, at place) bool {
+	if from < to {
+		sink.row(from, to, at)
+	}
+	return sink.more()
+}
+
+// skipOperands passes over those of an opcode that is not known.
+func skipOperands(d []byte, p, end int, count uint8) int {
+	for ; count > 0 && p < end; count-- {
+		p = skipLEB(d, p)
+	}
+	return p
+}
+
+// extendedOp reads the extended opcode at p: which, its operand, and the place
+// behind it, which lies behind end where it is cut off.
+func extendedOp(d []byte, p, end int, big bool) (what uint8, operand uint64, next int) {
+	size, p := uleb(d, p)
+	if p >= end || size > uint64(end-p) {
+		return 0, 0, end + 1
+	}
+	next = p + int(size)
+	if size == 0 {
+		return 0, 0, next
+	}
+	switch what = d[p]; what {
+	case lneSetAddress:
+		// The operand's size is what is left: some producers ignore the header's.
+		if size != 5 && size != 9 {
+			return 0, 0, next
+		}
+		operand, _ = fixed(d, p+1, int(size-1), big)
+	case lneSetDiscriminator:
+		operand, _ = uleb(d, p+1)
+	}
+	return what, operand, next
 }
 
 // lineHits gives sorted addresses their places.

@@ -63,36 +63,29 @@ func (r *reader) walk(number int32, deep bool) error {
 		if a == nil || !a.known {
 			return u.image.errorAt(secInfo, off, object.ErrFormat, "abbreviation %d is not defined", code)
 		}
-		inner := scopes[len(scopes)-1]
+		inner, jump := scopes[len(scopes)-1], false
 		switch {
 		case a.class == classFunction && a.hasPC:
 			p = u.read(d, a.keep, p, &v)
-			if inner = r.enterFunction(u, number, &v); inner.node != 0 || deep || !a.children {
-				break
-			}
-			if next := forward(&v, p, u.end); next != 0 {
-				p = next
-				continue
-			}
+			inner = r.enterFunction(u, number, &v)
+			jump = inner.node == 0 && !deep
 		case a.class == classInlined && a.hasPC && inner.node != 0:
 			p = u.read(d, a.keep, p, &v)
-			if inner = r.enterInlined(u, number, &v, inner); inner.node != 0 || !a.children {
-				break
-			}
-			if next := forward(&v, p, u.end); next != 0 {
-				p = next
-				continue
-			}
+			inner = r.enterInlined(u, number, &v, inner)
+			jump = inner.node == 0
 		case a.fixed >= 0:
 			p += int(a.fixed)
 		case a.sibling && a.class == classOpaque:
 			p = u.read(d, a.skip, p, &v)
+			jump = true
+		default:
+			p = u.pass(d, a.skip, p)
+		}
+		if jump && a.children {
 			if next := forward(&v, p, u.end); next != 0 {
 				p = next
 				continue
 			}
-		default:
-			p = u.pass(d, a.skip, p)
 		}
 		if p > u.end {
 			return u.image.errorAt(secInfo, off, object.ErrFormat, "an entry cannot be read")

@@ -60,7 +60,7 @@ func (f *filtered) reads(text string) {
 	f.t.Helper()
 	got := make([]byte, len(text))
 	_, err := io.ReadFull(f.out, got)
-	require.NoError(f.t, err, "%s", f.errors.String())
+	require.NoError(f.t, err, "of %q there is %q", text, got)
 	require.Equal(f.t, text, string(got))
 }
 

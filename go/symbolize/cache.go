@@ -64,8 +64,8 @@ type Cache struct {
 
 // OpenCache opens the cache in dir and makes the folder if it is not there;
 // empty means DefaultCacheDir. It is refused if it is a symbolic link, belongs
-// to another user, or others may write to it: who can write an index says what
-// functions are called. limitBytes bounds its size, 0 means DefaultCacheBytes.
+// to another user, or others may write to it (ErrCacheRefused): who can write an
+// index says what functions are called. limitBytes bounds its size, 0 means DefaultCacheBytes.
 // The caller closes it.
 func OpenCache(dir string, limitBytes int64) (*Cache, error) {
 	var err error
@@ -96,7 +96,7 @@ func (c *Cache) open() error {
 		return withoutPath(err)
 	}
 	if !named.IsDir() {
-		return fmt.Errorf("it is no folder (%v)", named.Mode().Type())
+		return fmt.Errorf("%w: it is no folder (%v)", ErrCacheRefused, named.Mode().Type())
 	}
 	// All that follows goes by the folder that was checked, whatever its name
 	// will mean by then.
@@ -105,10 +105,12 @@ func (c *Cache) open() error {
 	}
 	info, err := c.root.Stat(".")
 	if err == nil && !os.SameFile(named, info) {
-		err = errors.New("it was exchanged")
+		err = fmt.Errorf("%w: it was exchanged", ErrCacheRefused)
 	}
 	if err == nil {
-		err = private(info)
+		if err = private(info); err != nil {
+			err = fmt.Errorf("%w: %w", ErrCacheRefused, err)
+		}
 	}
 	if err != nil {
 		c.root.Close()
@@ -131,7 +133,7 @@ func makeFolder(dir string) error {
 			return err
 		}
 		if owner, ok := ownerOf(info); ok && os.Geteuid() == 0 && owner != 0 {
-			return fmt.Errorf("%s belongs to user %d, not to root", parent, owner)
+			return fmt.Errorf("%w: %s belongs to user %d, not to root", ErrCacheRefused, parent, owner)
 		}
 		return os.MkdirAll(dir, 0o700)
 	}
@@ -140,7 +142,7 @@ func makeFolder(dir string) error {
 // withoutPath drops the path, which the caller's error has.
 func withoutPath(err error) error {
 	var pathErr *fs.PathError
-	if errors.As(err, &pathErr) {
+	if errors.As(err, &pathErr) && !errors.Is(err, ErrCacheRefused) {
 		return fmt.Errorf("%s: %w", pathErr.Op, pathErr.Err)
 	}
 	return err
@@ -181,6 +183,9 @@ func sameFiles(a, b []codemap.Identity) bool {
 	}
 	return true
 }
+
+// ErrCacheRefused is a folder that is not its user's alone.
+var ErrCacheRefused = errors.New("refused")
 
 // errNoIndex means that there is none of these files, or none of use.
 var errNoIndex = errors.New("no index")

@@ -3,6 +3,7 @@ package symbolize
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/ffikit/ffikit/go/codemap"
@@ -41,9 +42,13 @@ func (s *Symbolizer) CacheError() error {
 
 func (s *Symbolizer) noteCache(err error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.cacheErr == nil {
+	first := s.cacheErr == nil
+	if first {
 		s.cacheErr = err
+	}
+	s.mu.Unlock()
+	if first && s.opts.CacheNote != nil {
+		s.opts.CacheNote(err)
 	}
 }
 
@@ -162,8 +167,9 @@ func (m *module) identities() []codemap.Identity {
 			continue
 		}
 		info, err := os.Stat(file.Path())
-		id := codemap.Identity{BuildID: file.BuildID(), Path: file.Path()}
-		if err != nil || !file.SameFile(info) || !identify(info, &id) {
+		path, absErr := filepath.Abs(file.Path())
+		id := codemap.Identity{BuildID: file.BuildID(), Path: path}
+		if err != nil || absErr != nil || !file.SameFile(info) || !identify(info, &id) {
 			return nil
 		}
 		settled := tick

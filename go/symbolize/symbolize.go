@@ -45,6 +45,9 @@ type Options struct {
 	CacheDir string
 	// CacheBytes bounds the cache's size; 0 means DefaultCacheBytes.
 	CacheBytes int64
+	// CacheNote, where it is set, is told what CacheError will say, once. It
+	// may be called from any thread that asks.
+	CacheNote func(error)
 }
 
 // Symbolizer chooses and caches the resolvers of modules. It is safe for

@@ -38,7 +38,9 @@ func (f *debugFlags) register(command *cobra.Command) {
 // options puts the flags into the terms of package symbolize. Downloads end
 // with ctx.
 func (f *debugFlags) options(ctx context.Context, trustPaths bool) (symbolize.Options, error) {
-	options := symbolize.Options{TrustPaths: trustPaths, Root: f.root, DebugDirs: f.debugDirs, NoCache: f.noCache}
+	options := symbolize.Options{
+		TrustPaths: trustPaths, Root: f.root, DebugDirs: f.debugDirs, NoCache: f.noCache, CacheNote: noteCache,
+	}
 	if f.root != "" {
 		if info, err := os.Stat(f.root); err != nil || !info.IsDir() {
 			return options, usageError("--root %s: not a folder", f.root)
@@ -77,6 +79,14 @@ func (f *debugFlags) options(ctx context.Context, trustPaths bool) (symbolize.Op
 		return path, err
 	}
 	return options, nil
+}
+
+// noteCache says that the cache was refused. Where it just cannot be written,
+// answers come without it, and nobody need know.
+func noteCache(err error) {
+	if errors.Is(err, symbolize.ErrCacheRefused) {
+		fmt.Fprintf(os.Stderr, "ffikit: %v\n", err)
+	}
 }
 
 // maxFetchErrors bounds how often it is said that a server failed.

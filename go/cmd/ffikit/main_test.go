@@ -35,6 +35,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("SANITIZE", "-g -O1 -fsanitize=address,undefined -shared-libasan -fno-omit-frame-pointer -fno-optimize-sibling-calls")
 			env.Setenv("ASAN_OPTIONS", "")
+			env.Setenv("XDG_CACHE_HOME", filepath.Join(env.WorkDir, ".cache"))
 			agent, err := filepath.Abs("../../../build/lib/libffikit_agent.so")
 			if err != nil {
 				return err

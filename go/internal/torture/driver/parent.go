@@ -151,7 +151,7 @@ func (t *torturer) count(j *job, result *outcome, throughCommand bool) {
 	}
 	name := fmt.Sprintf("%s, seed %d", j.Subject, j.Seed)
 	t.tally.slowest.take(int64(result.CPUNS), name+", "+result.Reading)
-	t.tally.largest.take(result.RSSBytes, name)
+	t.tally.largest.take(result.RSSBytes, name+", "+result.LargestReading)
 }
 
 // describe prints what a bomb took.

@@ -205,7 +205,9 @@ func (o *outcome) judgeCommand(command *exec.Cmd, stdout, stderr string) {
 	if cpu > o.CPUNS {
 		o.CPUNS, o.Reading = cpu, "the command"
 	}
-	o.RSSBytes = max(o.RSSBytes, peak)
+	if peak > o.RSSBytes {
+		o.RSSBytes, o.LargestReading = peak, "the command"
+	}
 	if cpu > maxCPU {
 		o.fail("command: took %.1f s of CPU", cpu.Seconds())
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -20,7 +21,7 @@ import (
 // how many addresses had an answer, and what is wrong beyond an error.
 type reading struct {
 	name string
-	read func(path string, s *subject, seed uint64) (answered int, fault error)
+	read func(path string, s *subject, j *job) (answered int, fault error)
 }
 
 // readings are all ways, from the lowest package up. The symbolizer comes last:
@@ -31,13 +32,14 @@ var readings = []reading{
 	{"pclntab", readGoTable},
 	{"codemap", readIndex},
 	{"symbolize", readSymbols},
+	{"cache", readCached},
 }
 
 // maxViews is how many sections of one file are read whole: files with many
 // have them all alike.
 const maxViews = 80
 
-func readObject(path string, s *subject, _ uint64) (int, error) {
+func readObject(path string, s *subject, _ *job) (int, error) {
 	file, err := object.Open(path)
 	if err != nil {
 		return 0, located(err)
@@ -82,7 +84,7 @@ func located(err error) error {
 	return nil
 }
 
-func readDWARF(path string, s *subject, _ uint64) (int, error) {
+func readDWARF(path string, s *subject, _ *job) (int, error) {
 	file, err := object.Open(path)
 	if err != nil {
 		return 0, nil
@@ -103,7 +105,7 @@ func readDWARF(path string, s *subject, _ uint64) (int, error) {
 	return answered, located(err)
 }
 
-func readGoTable(path string, s *subject, _ uint64) (int, error) {
+func readGoTable(path string, s *subject, _ *job) (int, error) {
 	file, err := object.Open(path)
 	if err != nil {
 		return 0, nil
@@ -123,7 +125,7 @@ func readGoTable(path string, s *subject, _ uint64) (int, error) {
 
 // readIndex makes an index of the mutant, reads it, and reads mutants of it:
 // those must be refused or answer as the index does.
-func readIndex(path string, s *subject, seed uint64) (int, error) {
+func readIndex(path string, s *subject, j *job) (int, error) {
 	file, err := object.Open(path)
 	if err != nil {
 		return 0, nil
@@ -151,7 +153,7 @@ func readIndex(path string, s *subject, seed uint64) (int, error) {
 	}
 	aims := torture.Aims(index.Bytes())
 	for i := range uint64(4) {
-		mutant := torture.Apply(index.Bytes(), torture.Plan(index.Bytes(), aims, seed*4+i))
+		mutant := torture.Apply(index.Bytes(), torture.Plan(index.Bytes(), aims, j.Seed*4+i))
 		if bytes.Equal(mutant, index.Bytes()) {
 			continue
 		}
@@ -170,27 +172,23 @@ func answers(index []byte, addrs []model.VirtAddr) ([]string, error) {
 	}
 	var found []string
 	err = reader.Each(addrs, func(_ int, frames []model.Frame) {
-		var text strings.Builder
-		for i := range frames {
-			fmt.Fprintf(&text, "%s %s:%d;", frames[i].Function, frames[i].File, frames[i].Line)
-		}
-		found = append(found, text.String())
+		found = append(found, textOf(frames))
 	})
 	return found, err
 }
 
-// readSymbols asks the symbolizer as its users do: for one address, for many,
-// for those of a report, which tells of damage that the others pass over.
-func readSymbols(path string, s *subject, _ uint64) (int, error) {
-	symbolizer := symbolize.New(symbolize.Options{TrustPaths: true, DebugDirs: []string{"debug"}})
+// readSymbols asks the symbolizer as its users do, without an index: for one
+// address, for many, for those of a report, which tells of damage that the
+// others pass over.
+func readSymbols(path string, s *subject, _ *job) (int, error) {
+	symbolizer := symbolize.New(symbolize.Options{TrustPaths: true, DebugDirs: []string{"debug"}, NoCache: true})
 	defer symbolizer.Close()
 	if _, err := symbolizer.Resolve(path, "", s.addrs[:1]); err != nil {
 		if fault := plain(err.Error()); fault != nil {
 			return 0, fault
 		}
 	}
-	answered := 0
-	err := symbolizer.Each(path, "", s.addrs, func(_ int, frames []model.Frame) { answered += min(1, len(frames)) })
+	found, err := s.ask(symbolizer, path)
 	if err != nil {
 		return 0, plain(err.Error())
 	}
@@ -198,12 +196,59 @@ func readSymbols(path string, s *subject, _ uint64) (int, error) {
 	for _, addr := range s.addrs[:8] {
 		stack.Frames = append(stack.Frames, model.Frame{Module: path, VirtAddr: addr})
 	}
+	answered := len(slices.DeleteFunc(found, func(text string) bool { return text == "" }))
 	for _, partial := range symbolizer.Report(&model.Report{Stacks: []model.Stack{stack}}) {
 		if fault := plain(partial.Reason); fault != nil {
 			return answered, fault
 		}
 	}
 	return answered, nil
+}
+
+// ask gives the frames of each address as text.
+func (s *subject) ask(symbolizer *symbolize.Symbolizer, path string) ([]string, error) {
+	found := make([]string, len(s.addrs))
+	err := symbolizer.Each(path, "", s.addrs, func(i int, frames []model.Frame) { found[i] = textOf(frames) })
+	return found, err
+}
+
+func textOf(frames []model.Frame) string {
+	var text strings.Builder
+	for i := range frames {
+		fmt.Fprintf(&text, "%s %s:%d;", frames[i].Function, frames[i].File, frames[i].Line)
+	}
+	return text.String()
+}
+
+// cachedUses is how often a file is used until its index is there and read.
+const cachedUses = 3
+
+// readCached asks with an index cache, by a new symbolizer each time. What a whole
+// file answers may not depend on whether there is an index; one that contradicts
+// itself (a function outside of its unit's ranges) may be found by an index only.
+func readCached(path string, s *subject, j *job) (int, error) {
+	cache, err := filepath.Abs("cache")
+	if err != nil {
+		return 0, err
+	}
+	var first []string
+	for use := range cachedUses {
+		symbolizer := symbolize.New(symbolize.Options{DebugDirs: []string{"debug"}, CacheDir: cache})
+		found, err := s.ask(symbolizer, path)
+		symbolizer.Close()
+		if err != nil {
+			return 0, plain(err.Error())
+		}
+		if use == 0 {
+			first = found
+		}
+		for i := range found {
+			if j.Whole && found[i] != first[i] {
+				return 0, fmt.Errorf("%s is %q at first, %q at use %d", s.addrs[i], first[i], found[i], use+1)
+			}
+		}
+	}
+	return len(first), nil
 }
 
 // plain refuses a text that tells of a fault of ours.

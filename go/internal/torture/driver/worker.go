@@ -33,9 +33,11 @@ type outcome struct {
 	Answered int `json:"answered"`
 	Asked    int `json:"asked"`
 	// CPUNS is what the dearest reading took, which is named by Reading.
-	CPUNS    time.Duration `json:"cpu_ns"`
-	Reading  string        `json:"reading"`
-	RSSBytes int64         `json:"rss_bytes"`
+	CPUNS   time.Duration `json:"cpu_ns"`
+	Reading string        `json:"reading"`
+	// RSSBytes is the most memory that was held, in the reading LargestReading.
+	RSSBytes       int64  `json:"rss_bytes"`
+	LargestReading string `json:"largest_reading"`
 	// Command are the addresses to ask the command for, hexadecimal.
 	Command []string `json:"command"`
 	// Failures are empty where all went well.
@@ -146,13 +148,17 @@ func torment(corpus string, s *subject, j *job) (*outcome, error) {
 		return nil, err
 	}
 	for _, way := range readings {
-		result.measure(way, path, s, j.Seed)
-	}
-	if result.RSSBytes, err = peakBytes(); err != nil {
-		return nil, err
+		result.measure(way, path, s, j)
+		peak, err := peakBytes()
+		if err != nil {
+			return nil, err
+		}
+		if peak > result.RSSBytes {
+			result.RSSBytes, result.LargestReading = peak, way.name
+		}
 	}
 	if result.RSSBytes > limit {
-		result.fail("took %d MB of memory", result.RSSBytes>>20)
+		result.fail("%s: took %d MB of memory", result.LargestReading, result.RSSBytes>>20)
 	}
 	return result, nil
 }
@@ -162,14 +168,14 @@ func (o *outcome) fail(format string, args ...any) {
 }
 
 // measure runs one reading and holds it to the limits.
-func (o *outcome) measure(way reading, path string, s *subject, seed uint64) {
+func (o *outcome) measure(way reading, path string, s *subject, j *job) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			o.fail("%s: panic: %v\n%s", way.name, cause, debug.Stack())
 		}
 	}()
 	begun := cpuTime()
-	answered, fault := way.read(path, s, seed)
+	answered, fault := way.read(path, s, j)
 	took := cpuTime() - begun
 	if took > o.CPUNS {
 		o.CPUNS, o.Reading = took, way.name

@@ -82,9 +82,6 @@ func (t *abbrevTable) get(code uint64) *abbrev {
 
 func (t *abbrevTable) put(code uint64, a abbrev) {
 	if code == uint64(len(t.dense))+1 {
-		if t.dense == nil {
-			t.dense = make([]abbrev, 0, 96)
-		}
 		t.dense = append(t.dense, a)
 		return
 	}
@@ -153,6 +150,9 @@ func (r *reader) table(u *unit) (*abbrevTable, error) {
 func (r *reader) compile(u *unit, only uint64) (*abbrevTable, error) {
 	const stride = 4 << 10
 	im, table := u.image, &abbrevTable{}
+	if only == 0 {
+		table.dense = make([]abbrev, 0, 64)
+	}
 	attrs, loaded := 0, 0
 	for p := u.abbrevOff; ; {
 		if p+stride/2 > loaded {
@@ -175,7 +175,7 @@ func (r *reader) compile(u *unit, only uint64) (*abbrevTable, error) {
 		var count int
 		p, count = r.compileAttrs(u, next+1, &a)
 		attrs += count
-		if attrs > maxAbbrevAttrs || !r.spend(count+1) {
+		if attrs > maxAbbrevAttrs || !r.spend(stepsPerAbbrev+stepsPerAttr*count) {
 			return table, im.errorAt(secAbbrev, u.abbrevOff, object.ErrLimit, "abbreviations")
 		}
 		table.put(code, a)

@@ -32,7 +32,9 @@ type Data struct {
 	lineTables map[lineKey]*lineTable
 	opcodes    *opcodes
 	paths      paths
-	reader     reader
+	// variables are read when one is first asked for.
+	variables variables
+	reader    reader
 }
 
 // reader is the state of one thread's work: what it found, and what is left of
@@ -40,6 +42,11 @@ type Data struct {
 type reader struct {
 	data     *Data
 	compiler compiler
+	// lastTable is the beginning of the abbreviations that a root was read with
+	// last.
+	lastTable *abbrevTable
+	lastKey   tableKey
+	lastImage *image
 
 	// addrs are sorted and differ; hits are their answers.
 	addrs []uint64
@@ -201,7 +208,7 @@ func (r *reader) begin(addrs int) {
 	r.problem = nil
 	r.steps = freeSteps + stepsPerAddr*addrs
 	for _, id := range []sectionID{secInfo, secAbbrev, secLine, secRanges, secRnglists} {
-		r.steps += stepsPerByte * d.main.size(id)
+		r.steps += stepsPerByte * d.main.weight(id)
 	}
 	r.textBytes = freeTextBytes + textPerAddr*addrs
 	r.nodes, r.decls = r.nodes[:0], r.decls[:0]

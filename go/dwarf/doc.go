@@ -23,7 +23,7 @@ package dwarf
 const (
 	maxUnits         = 1 << 21
 	maxDamagedUnits  = 1 << 16
-	maxSpans         = 1 << 22
+	freeSpans        = 1 << 16
 	maxAbbrevAttrs   = 1 << 20
 	maxLineFiles     = 1 << 20
 	maxInlineDepth   = 512
@@ -38,12 +38,16 @@ const (
 	// From so many addresses on, sections are read whole.
 	manyAddrs = 512
 
-	// A step is an attribute of an abbreviation, a range, a reference, or two bytes
-	// of a line program. What no section bytes pay for comes out of this.
-	freeSteps     = 1 << 24
-	stepsPerByte  = 8
-	stepsPerAddr  = 64
-	stepsPerFile  = 16
+	// A step is a range, a byte of a line program, or about as much work. What no
+	// section bytes pay for comes out of this.
+	freeSteps    = 1 << 24
+	stepsPerByte = 8
+	stepsPerAddr = 64
+	stepsPerFile = 16
+	stepsPerAttr = 4
+
+	stepsPerAbbrev = 16
+
 	freeTextBytes = 16 << 20
 	textPerAddr   = 16 << 10
 	// What the names and paths of an extraction may come to.

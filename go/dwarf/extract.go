@@ -276,30 +276,64 @@ func flatten(intervals []interval, visit func(start, end uint32, item int32)) {
 	slices.SortFunc(intervals, func(a, b interval) int {
 		return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(a.rank, b.rank))
 	})
-	// active are by rank, the highest last: the last one is seen. Below it may
-	// lie some that have ended.
-	var active []interval
+	// Of those that are active the top one is seen; below it may lie some that have
+	// ended.
+	var active ranked
 	at := uint32(0)
 	upTo := func(end uint32) {
 		for len(active) > 0 && at < end {
-			top := active[len(active)-1]
+			top := active[0]
 			if top.end > at {
 				visit(at, min(top.end, end), top.item)
 				at = min(top.end, end)
 			}
 			if top.end <= at {
-				active = active[:len(active)-1]
+				active.pop()
 			}
 		}
 	}
 	for _, each := range intervals {
 		upTo(each.start)
 		at = each.start
-		place := len(active)
-		for place > 0 && active[place-1].rank > each.rank {
-			place--
-		}
-		active = slices.Insert(active, place, each)
+		active.push(each)
 	}
 	upTo(^uint32(0))
+}
+
+// ranked is a heap of intervals, the highest rank first.
+type ranked []interval
+
+func (h *ranked) push(each interval) {
+	*h = append(*h, each)
+	heap := *h
+	for i := len(heap) - 1; i > 0; {
+		parent := (i - 1) / 2
+		if heap[parent].rank >= heap[i].rank {
+			break
+		}
+		heap[parent], heap[i] = heap[i], heap[parent]
+		i = parent
+	}
+}
+
+func (h *ranked) pop() {
+	heap := *h
+	last := len(heap) - 1
+	heap[0] = heap[last]
+	heap = heap[:last]
+	*h = heap
+	for i := 0; ; {
+		child := 2*i + 1
+		if child >= last {
+			break
+		}
+		if child+1 < last && heap[child+1].rank > heap[child].rank {
+			child++
+		}
+		if heap[i].rank >= heap[child].rank {
+			break
+		}
+		heap[i], heap[child] = heap[child], heap[i]
+		i = child
+	}
 }

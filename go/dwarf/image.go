@@ -158,6 +158,17 @@ func (im *image) alt() *image {
 	return im.supplement
 }
 
+// weight is the length of a section as far as the file pays for it: what was
+// compressed more than code and its descriptions can be pays no more.
+func (im *image) weight(id sectionID) int {
+	const most = 64
+	size := im.size(id)
+	if section, ok := im.file.SectionNamed(im.sectionName(id)); ok && section.SizeBytes < uint64(size)/most {
+		return most * int(section.SizeBytes)
+	}
+	return size
+}
+
 // text returns the NUL-terminated text at offset, cut at maxNameBytes. The bytes
 // are the section's.
 func (im *image) text(id sectionID, offset uint64) []byte {

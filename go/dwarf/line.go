@@ -28,7 +28,7 @@ const nothing = ^uint64(0)
 func (r *reader) runLines(t *lineTable, sink lineSink) bool {
 	d, end, big := t.image.bytes[secLine], t.end, t.image.big
 	p, base, ops := t.program, t.base, t.opcodes
-	if !r.spend((end-p)/2 + 1) {
+	if !r.spend(end - p + 1) {
 		return false
 	}
 	var addr, before, wanted uint64

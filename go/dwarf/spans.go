@@ -2,6 +2,7 @@ package dwarf
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"sort"
 
@@ -50,15 +51,27 @@ func (r *reader) arangesUnits() []*unit {
 	}
 	if !s.arangesRead {
 		s.arangesRead = true
+		const tuple = 16 // bytes, of 8-byte addresses
+		s.aranges = make([]span, 0, r.data.main.size(secAranges)/tuple)
 		if err := r.eachArange(func(start, end uint64, off int) bool {
 			s.aranges = append(s.aranges, span{start: start, end: end, off: off})
-			return len(s.aranges) < maxSpans
+			return len(s.aranges) < r.maxSpans()
 		}); err != nil {
 			r.note(err)
 		}
 		sortSpans(s.aranges)
 	}
 	return r.unitsIn(s.aranges)
+}
+
+// maxSpans is how many ranges the units may state: each takes bytes of its own.
+func (r *reader) maxSpans() int {
+	const leastBytes = 3 // an offset pair of a range list
+	spans := freeSpans
+	for _, id := range []sectionID{secInfo, secAranges, secRanges, secRnglists} {
+		spans += r.data.main.weight(id) / leastBytes
+	}
+	return spans
 }
 
 // sortSpans sorts by start.
@@ -92,10 +105,13 @@ func (r *reader) rangesUnits() []*unit {
 			if root.ranges.has&(1<<slotRanges|1<<slotLowPC) == 0 && root.hasStmtList && !root.partial {
 				s.unstated = append(s.unstated, u)
 			}
-			for _, each := range r.rangesOf(u, &root.ranges) {
-				if len(s.roots) < maxSpans {
-					s.roots = append(s.roots, span{start: each.start, end: each.end, off: u.off})
-				}
+			ranges := r.rangesOf(u, &root.ranges)
+			if len(s.roots)+len(ranges) > r.maxSpans() {
+				r.note(im.errorAt(secInfo, u.off, object.ErrLimit, "the units share lists of ranges"))
+				break
+			}
+			for _, each := range ranges {
+				s.roots = append(s.roots, span{start: each.start, end: each.end, off: u.off})
 			}
 			if r.steps < 0 {
 				break
@@ -108,19 +124,21 @@ func (r *reader) rangesUnits() []*unit {
 
 // unitsIn are the units of spans that hold one of r.addrs.
 func (r *reader) unitsIn(spans []span) []*unit {
-	var offs []int
+	found := map[int]bool{}
+	last := -1
 	for _, addr := range r.addrs {
 		next := sort.Search(len(spans), func(i int) bool { return spans[i].start > addr })
 		for i := next - 1; i >= 0 && spans[i].upTo > addr; i-- {
-			if spans[i].end > addr {
-				offs = append(offs, spans[i].off)
+			if spans[i].end > addr && spans[i].off != last {
+				last = spans[i].off
+				found[last] = true
 			}
 			if !r.spend(1) {
 				break
 			}
 		}
 	}
-	return r.unitsOf(offs)
+	return r.unitsOf(slices.Collect(maps.Keys(found)))
 }
 
 // unitsOf are the units at offs, in the order of the file.

@@ -203,7 +203,7 @@ func (r *reader) rootOf(u *unit) (*root, error) {
 	}
 	if table == nil {
 		var err error
-		if table, err = r.compile(u, code); err != nil && table.get(code) == nil {
+		if table, err = r.rootTable(u, code); err != nil && table.get(code) == nil {
 			return u.root, err
 		}
 	}
@@ -236,6 +236,18 @@ func (r *reader) rootOf(u *unit) (*root, error) {
 		u.dwoID = id
 	}
 	return u.root, nil
+}
+
+// rootTable reads abbreviations up to code. Small units may share theirs, so the
+// last one is kept.
+func (r *reader) rootTable(u *unit, code uint64) (*abbrevTable, error) {
+	key := tableKey{u.abbrevOff, u.version, u.addrSize, u.offsetSize}
+	if r.lastTable != nil && r.lastKey == key && r.lastImage == u.image && r.lastTable.get(code) != nil {
+		return r.lastTable, nil
+	}
+	table, err := r.compile(u, code)
+	r.lastTable, r.lastKey, r.lastImage = table, key, u.image
+	return table, err
 }
 
 func (t *root) takeBases(v *values) bool {

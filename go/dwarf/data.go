@@ -32,9 +32,7 @@ type Data struct {
 	lineTables map[lineKey]*lineTable
 	opcodes    *opcodes
 	paths      paths
-	// variables are read when one is first asked for.
-	variables variables
-	reader    reader
+	reader     reader
 }
 
 // reader is the state of one thread's work: what it found, and what is left of

@@ -5,8 +5,12 @@ import (
 	"github.com/ffikit/ffikit/go/object"
 )
 
-// variables are the declarations of variables at fixed addresses.
-type variables map[uint64]variable
+// Variables are the declarations of variables at fixed addresses. They are no
+// part of the Data's own work, and of no use once it is closed.
+type Variables struct {
+	data  *Data
+	found map[uint64]variable
+}
 
 type variable struct {
 	unit       *unit
@@ -15,28 +19,34 @@ type variable struct {
 
 const maxVariables = 1 << 20
 
-// Variable returns where the variable that starts at addr was declared; empty
-// where that is not known. The first call reads all entries of the file.
-func (d *Data) Variable(addr model.VirtAddr) (file string, line int, err error) {
+// Variables reads all entries of the file for its variables. An error is the
+// first damage met; the variables are good as far as they go.
+func (d *Data) Variables() (*Variables, error) {
 	r := &d.reader
 	r.begin(1)
-	if d.variables == nil {
-		d.variables = variables{}
-		if err := d.main.list(); err != nil {
+	vars := &Variables{data: d, found: map[uint64]variable{}}
+	if err := d.main.list(); err != nil {
+		r.note(err)
+	}
+	known := map[tableKey]map[uint64]*shape{}
+	for _, u := range d.main.units {
+		if err := vars.read(u, known); err != nil {
 			r.note(err)
 		}
-		known := map[tableKey]map[uint64]*shape{}
-		for _, u := range d.main.units {
-			if err := r.readVariables(u, known); err != nil {
-				r.note(err)
-			}
-		}
 	}
-	found, ok := d.variables[uint64(addr)]
-	if ok {
-		file, line = d.paths.text(r.path(found.unit, found.file)), lineNumber(found.line)
+	return vars, r.finish()
+}
+
+// At returns where the variable that starts at addr was declared; line is 0
+// where that is not known.
+func (vars *Variables) At(addr model.VirtAddr) (file string, line int) {
+	found, ok := vars.found[uint64(addr)]
+	if !ok {
+		return "", 0
 	}
-	return file, line, r.finish()
+	r := &vars.data.reader
+	r.begin(1)
+	return vars.data.paths.text(r.path(found.unit, found.file)), lineNumber(found.line)
 }
 
 // shape is what an abbreviation says of a variable or a member: the tags that
@@ -47,8 +57,9 @@ type shape struct {
 	location int // the step of DW_AT_location; -1 if there is none
 }
 
-// readVariables visits all entries of a unit; known are the shapes read so far.
-func (r *reader) readVariables(skeleton *unit, known map[tableKey]map[uint64]*shape) error {
+// read visits all entries of a unit; known are the shapes read so far.
+func (vars *Variables) read(skeleton *unit, known map[tableKey]map[uint64]*shape) error {
+	r := &vars.data.reader
 	u, err := r.entriesOf(skeleton)
 	if err != nil {
 		return err
@@ -82,7 +93,7 @@ func (r *reader) readVariables(skeleton *unit, known map[tableKey]map[uint64]*sh
 		} else {
 			var expression []byte
 			if p, expression = u.readShape(d, s, p, &v); s.variable && len(expression) > 0 {
-				r.addVariable(u, d, shapes, expression, &v)
+				vars.add(u, d, shapes, expression, &v)
 			}
 		}
 		if p > u.end {
@@ -116,8 +127,8 @@ func (u *unit) readShape(d []byte, s *shape, p int, v *values) (next int, expres
 	return p, expression
 }
 
-// addVariable keeps a variable whose location is a fixed address.
-func (r *reader) addVariable(u *unit, d []byte, shapes map[uint64]*shape, expression []byte, v *values) {
+// add keeps a variable whose location is a fixed address.
+func (vars *Variables) add(u *unit, d []byte, shapes map[uint64]*shape, expression []byte, v *values) {
 	const opAddr, opAddrx, opGNUAddrIndex = 0x03, 0xa1, 0xfb
 	var addr uint64
 	switch expression[0] {
@@ -157,9 +168,8 @@ func (r *reader) addVariable(u *unit, d []byte, shapes map[uint64]*shape, expres
 	if file == 0 {
 		file = of.number(slotDeclFile)
 	}
-	vars := r.data.variables
-	if _, taken := vars[addr]; !taken && addr != 0 && line != 0 && line < 1<<31 && len(vars) < maxVariables {
-		vars[addr] = variable{unit: u, file: uint32(min(file, 1<<32-1)), line: uint32(line)}
+	if _, taken := vars.found[addr]; !taken && addr != 0 && line != 0 && line < 1<<31 && len(vars.found) < maxVariables {
+		vars.found[addr] = variable{unit: u, file: uint32(min(file, 1<<32-1)), line: uint32(line)}
 	}
 }
 

@@ -29,7 +29,9 @@ type Reader struct {
 	blocks *blocks
 	frames []model.Frame
 	// err is the first thing found wrong; what is read after it is zero.
-	err error
+	err     error
+	found   [ahead]at
+	touched uint32
 	// files and functions were decoded before; functions is nil until many
 	// addresses were asked for.
 	files     []string
@@ -74,21 +76,66 @@ func (r *Reader) Each(addrs []model.VirtAddr, visit func(i int, frames []model.F
 		r.err = r.blocks.loadAll()
 		r.functions = make([]function, min(r.header.grids[gridFunctions].rows, maxDecoded))
 	}
-	for i, addr := range addrs {
-		r.frames = r.frames[:0]
-		if index, ok := r.recordAt(uint64(addr)); ok {
-			g := &r.header.grids[gridRecords]
-			record := r.row(g, index)
-			if node, place := g.get(record, 0), g.get(record, 1); node != 0 || place != 0 {
-				r.chain(node, place)
+	for start := 0; start < len(addrs); start += ahead {
+		chunk := addrs[start:min(start+ahead, len(addrs))]
+		found := r.find(chunk)
+		for i := range chunk {
+			r.frames = r.frames[:0]
+			if at := found[i]; at.node != 0 || at.place != 0 {
+				r.chain(at.node, at.place)
 			}
+			if r.err != nil {
+				return r.err
+			}
+			visit(start+i, r.frames)
 		}
-		if r.err != nil {
-			return r.err
-		}
-		visit(i, r.frames)
 	}
 	return r.err
+}
+
+// ahead is how many addresses are looked up together. Each look-up waits for
+// memory several times; a few dozen of them wait together.
+const ahead = 64
+
+// at is where an address lies: in a call, at a place.
+type at struct{ node, place uint32 }
+
+// find looks up at most ahead addresses. The answer is good until the next call.
+func (r *Reader) find(addrs []model.VirtAddr) *[ahead]at {
+	var indices [ahead]uint32
+	var known [ahead]bool
+	for i, addr := range addrs {
+		indices[i], known[i] = r.recordAt(uint64(addr))
+	}
+	records := &r.header.grids[gridRecords]
+	for i := range addrs {
+		r.found[i] = at{}
+		if known[i] {
+			record := r.row(records, indices[i])
+			r.found[i] = at{records.get(record, 0), records.get(record, 1)}
+		}
+	}
+	if r.blocks.missing == 0 {
+		r.touch(len(addrs))
+	}
+	return &r.found
+}
+
+// touch brings what the first n of r.found need into the processor's caches.
+func (r *Reader) touch(n int) {
+	nodes, places := &r.header.grids[gridNodes], &r.header.grids[gridPlaces]
+	var functions [ahead]uint32
+	for i, at := range r.found[:n] {
+		functions[i] = nodes.get(r.row(nodes, at.node), 0)
+		r.touched += places.get(r.row(places, at.place), 1)
+	}
+	for _, number := range functions[:n] {
+		if uint64(number) < uint64(len(r.functions)) {
+			if f := &r.functions[number]; f.name != "" {
+				r.touched += uint32(f.name[0])
+			}
+		}
+	}
 }
 
 // recordAt finds the record that holds for addr.

@@ -1,6 +1,8 @@
 package pclntab
 
 import (
+	"slices"
+
 	"github.com/ffikit/ffikit/go/model"
 )
 
@@ -69,9 +71,23 @@ func (t *Table) forget() {
 
 // forgetMuch does so when it is much.
 func (t *Table) forgetMuch() {
-	if len(t.texts.entries) > maxTexts || t.texts.kept > maxKeptBytes || len(t.chains.nodes) > maxNodes {
+	switch {
+	case len(t.texts.entries) > maxTexts || t.texts.kept > maxKeptBytes:
 		t.forget()
+	case len(t.chains.nodes) > maxNodes:
+		t.current.index = -1
+		t.chains.nodes = t.chains.nodes[:1]
+		t.leave()
 	}
+}
+
+// doubled makes room for one more, twice as much as there was: where memory
+// comes fresh from the system, what was there before is lost.
+func doubled[T any](list []T) []T {
+	if len(list) == cap(list) {
+		return slices.Grow(list, max(64, len(list)))
+	}
+	return list
 }
 
 // leave forgets what was decoded of the current function.
@@ -173,7 +189,7 @@ func (t *Table) addNode(n node) uint32 {
 		t.overdrawn(t.starts, "frames of inlined calls")
 		return 0
 	}
-	t.chains.nodes = append(t.chains.nodes, n)
+	t.chains.nodes = append(doubled(t.chains.nodes), n)
 	return uint32(len(t.chains.nodes) - 1)
 }
 

@@ -87,7 +87,7 @@ const (
 	// Addresses are answered in rounds of this many, so that what is kept of
 	// them is bounded.
 	addrsPerRound = 1 << 17
-	maxNodes      = 1 << 18
+	maxNodes      = 1 << 12 // kept for the next call
 
 	// Functions are extracted in pieces, and rows and nodes of them come out of a
 	// budget: functions may share their tables.

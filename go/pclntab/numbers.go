@@ -3,7 +3,6 @@ package pclntab
 import (
 	"hash/maphash"
 	"math/bits"
-	"slices"
 )
 
 // hashFactor makes hashes differ from process to process, so that no file can
@@ -47,10 +46,7 @@ func (n *numbers) number(key uint64) (number uint32, added bool) {
 		}
 	}
 	number = uint32(len(n.keys))
-	if len(n.keys) == cap(n.keys) {
-		n.keys = slices.Grow(n.keys, len(n.keys))
-	}
-	n.keys = append(n.keys, key)
+	n.keys = append(doubled(n.keys), key)
 	n.slots[slot] = number
 	if 2*len(n.keys) > len(n.slots) {
 		n.grow()

@@ -40,7 +40,7 @@ func (t *Table) textAt(in *region, offset uint32) textID {
 	id, added := t.texts.ids.number(in.addr + uint64(offset))
 	if added {
 		first := in.at(uint64(offset))
-		t.texts.entries = append(t.texts.entries, textEntry{in: in, offset: offset, empty: len(first) > 0 && first[0] == 0})
+		t.texts.entries = append(doubled(t.texts.entries), textEntry{in: in, offset: offset, empty: len(first) > 0 && first[0] == 0})
 	}
 	e := &t.texts.entries[id]
 	if e.empty {

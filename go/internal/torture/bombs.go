@@ -6,6 +6,7 @@ import (
 	"debug/elf"
 	"encoding/binary"
 	"hash/crc32"
+	"sync"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/ulikunitz/xz"
@@ -134,10 +135,9 @@ func xzClaim() []byte {
 
 // inflations are what they say: a thousand times what they take in the file.
 func inflations() []Bomb {
-	const large = 200 << 20
 	zeros := func(name string, others ...string) func() []byte {
 		return func() []byte {
-			sections := []section{compressed(name, elf.COMPRESS_ZLIB, large, deflated(large))}
+			sections := []section{compressed(name, elf.COMPRESS_ZLIB, large, deflatedZeros())}
 			for _, other := range others {
 				sections = append(sections, debug(other, make([]byte, 64)))
 			}
@@ -147,7 +147,7 @@ func inflations() []Bomb {
 	return []Bomb{
 		one("zeros-info", zeros(".debug_info", ".debug_abbrev")),
 		one("zeros-abbrev", func() []byte {
-			return executable(compressed(".debug_abbrev", elf.COMPRESS_ZLIB, large, deflated(large)),
+			return executable(compressed(".debug_abbrev", elf.COMPRESS_ZLIB, large, deflatedZeros()),
 				debug(".debug_info", unit4(0, bytes.Repeat([]byte{1}, 64))))
 		}),
 		one("zeros-line", zeros(".debug_line", ".debug_info", ".debug_abbrev")),
@@ -155,16 +155,22 @@ func inflations() []Bomb {
 		one("zeros-zstd", func() []byte {
 			return executable(compressed(".debug_info", elf.COMPRESS_ZSTD, large, zstandard(large)), debug(".debug_abbrev", make([]byte, 64)))
 		}),
-		one("zeros-xz", func() []byte { return executable(debug(".gnu_debugdata", xzOf(large))) }),
+		one("zeros-xz", func() []byte { return executable(debug(".gnu_debugdata", xzOf(large/4))) }),
 		one("zeros-everywhere", func() []byte {
 			var sections []section
 			for _, name := range []string{".debug_info", ".debug_abbrev", ".debug_line", ".debug_str", ".debug_ranges", ".debug_aranges", ".debug_line_str"} {
-				sections = append(sections, compressed(name, elf.COMPRESS_ZLIB, large, deflated(large)))
+				sections = append(sections, compressed(name, elf.COMPRESS_ZLIB, large, deflatedZeros()))
 			}
 			return executable(sections...)
 		}),
 	}
 }
+
+// large is what the inflations come to.
+const large = 200 << 20
+
+// deflatedZeros is deflated once, since it takes a second.
+var deflatedZeros = sync.OnceValue(func() []byte { return deflated(large) })
 
 func deflated(size int) []byte { return deflatedBytes(make([]byte, size)) }
 

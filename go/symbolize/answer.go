@@ -150,8 +150,11 @@ func (m *module) isOpen(addr model.VirtAddr, frames []model.Frame) bool {
 	if completeness(frames) == complete || !m.mayHaveLines() {
 		return false
 	}
+	if len(frames) > 0 {
+		return !linkersMark(frames[0].Function)
+	}
 	_, inGo := m.goTextAt(addr)
-	return len(frames) > 0 || !inGo
+	return !inGo
 }
 
 // complete is the completeness of frames with a function and a line.

@@ -6,7 +6,6 @@ import (
 	"math"
 	"runtime"
 	"slices"
-	"strings"
 
 	"github.com/ffikit/ffikit/go/codemap"
 	"github.com/ffikit/ffikit/go/model"
@@ -77,25 +76,16 @@ func (m *module) extract() (codemap.Source, error) {
 }
 
 // linesKnowMore tells whether there is C code whose lines only DWARF knows: beside
-// Go's text, or functions within it that the Go table has no lines for. The
-// linker's own marks have none either, nor has the padding around its text, and
-// it is not worth reading DWARF to learn that.
+// Go's text, or functions within it that the Go table has no lines for.
 func (m *module) linesKnowMore(goTable *codemap.Table) bool {
-	const noFunction = 64 // bytes: any function's alignment
 	for _, r := range m.file.ExecRanges() {
-		covered := r.Start
-		for _, text := range m.sources.goText {
-			if text.Start <= covered+noFunction {
-				covered = max(covered, text.End)
-			}
-		}
-		if covered < r.End && r.End-covered > noFunction {
+		if text, ok := m.goTextAt(r.Start); !ok || text.End < r.End {
 			return true
 		}
 	}
 	return slices.ContainsFunc(goTable.Records, func(r codemap.Record) bool {
 		name := goTable.Names[goTable.Functions[goTable.Nodes[r.Node].Function].Name]
-		return r.Node != 0 && r.Place == 0 && !strings.HasPrefix(name, "go:")
+		return r.Node != 0 && r.Place == 0 && !linkersMark(name)
 	})
 }
 

@@ -50,10 +50,34 @@ func (m *module) goTable() *pclntab.Table {
 		m.note(err)
 	}
 	if table != nil {
-		s.goTable, s.goText = table, table.TextRanges()
+		s.goTable, s.goText = table, m.padded(table.TextRanges())
 	}
 	return table
 }
+
+// padded adds to the Go table's text what the linker padded its section with:
+// less than any function takes. For that nobody need open DWARF.
+func (m *module) padded(ranges []object.AddrRange) []object.AddrRange {
+	const noFunction = 64
+	for i := range ranges {
+		for _, section := range m.file.ExecRanges() {
+			text := &ranges[i]
+			if text.Start >= section.Start && text.End <= section.End {
+				if text.Start-section.Start < noFunction {
+					text.Start = section.Start
+				}
+				if section.End-text.End < noFunction {
+					text.End = section.End
+				}
+			}
+		}
+	}
+	return ranges
+}
+
+// linkersMark tells whether a function without lines in the Go table is one
+// that the linker made up, and not C code that it took in.
+func linkersMark(name string) bool { return strings.HasPrefix(name, "go:") }
 
 // goTextAt returns the range that addr lies in of those where the Go table knows
 // all functions: what it has no answer for there is padding.

@@ -55,6 +55,7 @@ type reader struct {
 	nodes    []node
 	decls    []decl
 	declared []declared
+	call     uint32
 	ranges   []addrRange
 	scopes   []scope
 
@@ -210,7 +211,7 @@ func (r *reader) begin(addrs int) {
 	}
 	r.textBytes = freeTextBytes + textPerAddr*addrs
 	r.nodes, r.decls = r.nodes[:0], r.decls[:0]
-	clear(r.declared)
+	r.call++
 	d.active = d.active[:0]
 	clear(d.numbers)
 	d.forgetPaths()

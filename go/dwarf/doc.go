@@ -21,7 +21,8 @@ package dwarf
 
 // Limits on one file's debug information.
 const (
-	maxUnits         = 1 << 21
+	freeUnits        = 1 << 16
+	leastUnitBytes   = 32
 	maxDamagedUnits  = 1 << 16
 	freeSpans        = 1 << 16
 	maxAbbrevAttrs   = 1 << 20

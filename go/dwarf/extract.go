@@ -128,6 +128,8 @@ type extraction struct {
 	tree  []interval
 	lanes lanes
 
+	// unit counts the units that e was used for.
+	unit   uint32
 	places []place
 	kept   []placeKept
 	until  uint32
@@ -167,6 +169,7 @@ type run struct {
 type placeKept struct {
 	place
 	number uint32
+	unit   uint32 // the one it is of
 }
 
 const placesKept = 1 << 12
@@ -181,11 +184,11 @@ func newExtraction(d *Data) *extraction {
 // extract reads one unit into e.
 func (r *reader) extract(number int32, e *extraction) {
 	d := r.data
-	clear(e.declared)
-	clear(e.kept)
+	e.unit++
 	e.places = e.places[:0]
 	e.lanes = lanes{e.lanes.segments[:0], e.lanes.functions[:0], e.lanes.rows[:0], e.lanes.lines[:0], 0}
-	r.extraction, r.nodes, r.decls, r.declared = e, e.nodes[:0], e.decls[:0], e.declared
+	r.extraction, r.nodes, r.decls = e, e.nodes[:0], e.decls[:0]
+	r.declared, r.call = e.declared, e.unit
 	if err := r.walk(number, true); err != nil {
 		r.note(err)
 	}
@@ -207,9 +210,9 @@ func (u *unit) linesReady() *lineTable {
 func (e *extraction) number(p place) uint32 {
 	hash := (p.line*0x9e3779b1 ^ p.column*0x85ebca6b ^ p.file*0xc2b2ae35 ^ p.discriminator) >> 20
 	kept := &e.kept[hash%placesKept]
-	if kept.number == 0 || kept.place != p {
+	if kept.unit != e.unit || kept.place != p {
 		e.places = append(e.places, p)
-		*kept = placeKept{p, uint32(len(e.places))}
+		*kept = placeKept{p, uint32(len(e.places)), e.unit}
 	}
 	return kept.number
 }

@@ -102,10 +102,10 @@ func (r *reader) rangesUnits() []*unit {
 				r.note(err)
 				continue
 			}
-			if root.ranges.has&(1<<slotRanges|1<<slotLowPC) == 0 && root.hasStmtList && !root.partial {
+			if root.stated&(1<<slotRanges|1<<slotLowPC) == 0 && root.hasStmtList && !root.partial {
 				s.unstated = append(s.unstated, u)
 			}
-			ranges := r.rangesOf(u, &root.ranges)
+			ranges := r.rootRanges(u, root)
 			if len(s.roots)+len(ranges) > r.maxSpans() {
 				r.note(im.errorAt(secInfo, u.off, object.ErrLimit, "the units share lists of ranges"))
 				break

@@ -51,8 +51,9 @@ type root struct {
 	addrBase       uint64
 	rnglistsBase   uint64
 	rangesBase     uint64
-	// ranges are the attributes that state the unit's own ranges.
-	ranges values
+	// stated are those of the attributes below that state the unit's own ranges.
+	stated                         uint32
+	rangeList, highAddr, highBytes uint64
 }
 
 // readUnit reads the header at off (DWARF 5, 7.5.1). next is the offset behind
@@ -137,7 +138,7 @@ func (im *image) list() error {
 			if known := im.byOffset[off]; known != nil {
 				u = known
 			}
-			if len(im.units) >= maxUnits {
+			if len(im.units) >= freeUnits+size/leastUnitBytes {
 				keep(im.errorAt(secInfo, off, object.ErrLimit, "units"))
 				break
 			}
@@ -182,6 +183,14 @@ func (im *image) unitAt(off uint64) *unit {
 		return nil
 	}
 	return im.units[i]
+}
+
+// rootRanges are the ranges that the unit itself states.
+func (r *reader) rootRanges(u *unit, t *root) []addrRange {
+	var v values
+	v.has = t.stated
+	v.at[slotRanges], v.at[slotLowPC], v.at[slotHighAddr], v.at[slotHighBytes] = t.rangeList, t.low, t.highAddr, t.highBytes
+	return r.rangesOf(u, &v)
 }
 
 // rootOf returns what the root entry of u says, read once.
@@ -268,7 +277,8 @@ func (t *root) take(v *values) {
 	t.language, t.producer = v.number(slotLanguage), v.number(slotProducer)
 	t.stmtList, t.hasStmtList = v.get(slotStmtList)
 	t.low, t.dwoName = v.number(slotLowPC), v.number(slotDwoName)
-	t.ranges = *v
+	t.stated = v.has & (1<<slotRanges | 1<<slotLowPC | 1<<slotHighAddr | 1<<slotHighBytes)
+	t.rangeList, t.highAddr, t.highBytes = v.number(slotRanges), v.number(slotHighAddr), v.number(slotHighBytes)
 }
 
 // indexedString turns an index into .debug_str_offsets into a place in

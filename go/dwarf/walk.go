@@ -239,11 +239,13 @@ func (r *reader) entriesOf(u *unit) (*unit, error) {
 
 // declared resolves references to declarations once: an inlined function is
 // referred to by each of its calls. Each reference has one place that it can be
-// kept in.
+// kept in. Nothing is cleared between calls of Each, or between the units of an
+// extraction: their declarations are told apart by numbers.
 type declared struct {
 	target uint64
 	image  *image
 	decl   int32
+	call   uint32 // what it is of: others do not count
 }
 
 const declaredPlaces = 1 << 13
@@ -274,11 +276,11 @@ func (r *reader) declare(u *unit, v *values) int32 {
 		r.declared = make([]declared, declaredPlaces)
 	}
 	kept := &r.declared[(next*0x9e3779b97f4a7c15)>>(64-13)]
-	if kept.target == next && kept.image == u.image && kept.decl != 0 {
-		return kept.decl - 1
+	if kept.target == next && kept.call == r.call && kept.image == u.image {
+		return kept.decl
 	}
 	number := r.follow(u, v)
-	*kept = declared{next, u.image, number + 1}
+	*kept = declared{next, u.image, number, r.call}
 	return number
 }
 

@@ -62,8 +62,9 @@ type llvmProgram struct {
 
 	// fixed is the module of --obj or --build-id, if given; modules are the
 	// ones met, by name.
-	fixed   *module
-	modules map[string]*module
+	fixed    *module
+	modules  map[string]*module
+	declared *declarations
 	// list is where the JSON answers to a command line's addresses stand.
 	list   bool
 	listed int

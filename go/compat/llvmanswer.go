@@ -174,12 +174,23 @@ func (p *llvmProgram) answerData(out []byte, r *lineRequest) []byte {
 	out = strconv.AppendUint(out, found.addr, 10)
 	out = append(out, ' ')
 	out = strconv.AppendUint(out, found.size, 10)
-	if found.file == "" {
-		out = append(out, "\n??:?\n"...)
-	} else {
-		out = append(append(append(out, '\n'), found.file...), ":0\n"...)
+	out = append(out, '\n')
+	start := found.addr
+	if found.name == "" {
+		start = uint64(p.lookup(r.offset))
 	}
-	return p.appendFooter(out)
+	file, line := "", 0
+	if r.module.failure == nil {
+		file, line = p.declaredAt(r.module, start)
+	}
+	if line == 0 {
+		file = found.file
+	}
+	if file == "" {
+		return p.appendFooter(append(out, "??:?\n"...))
+	}
+	out = strconv.AppendUint(append(append(out, file...), ':'), uint64(line), 10)
+	return p.appendFooter(append(out, '\n'))
 }
 
 // answerSymbol looks up the places of a symbol's name.

@@ -1,6 +1,7 @@
 package dwarf_test
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -85,4 +86,36 @@ func TestVariablesAgainstLLVM(t *testing.T) {
 		assert.Zero(t, line)
 		require.NoError(t, file.Close())
 	}
+}
+
+// Damage is an error at most.
+func FuzzVariables(f *testing.F) {
+	dir := f.TempDir()
+	require.NoError(f, os.WriteFile(filepath.Join(dir, "shop.cc"), []byte(variablesSource), 0o644))
+	build := exec.Command("clang++-19", "-g", "-c", "-o", "out", "shop.cc")
+	build.Dir = dir
+	out, err := build.CombinedOutput()
+	require.NoError(f, err, "%s", out)
+	whole, err := os.ReadFile(filepath.Join(dir, "out"))
+	require.NoError(f, err)
+	for seed := range 200 {
+		f.Add(uint32(seed*7919), uint32(seed*104729), byte(seed*37))
+	}
+	f.Fuzz(func(t *testing.T, first, second uint32, value byte) {
+		mutant := bytes.Clone(whole)
+		mutant[int(first)%len(mutant)] = value
+		mutant[int(second)%len(mutant)] ^= value | 1
+		file, err := object.NewFile("mutant", bytes.NewReader(mutant), int64(len(mutant)))
+		if err != nil {
+			return
+		}
+		data, err := dwarf.New(file)
+		if err != nil {
+			return
+		}
+		vars, _ := data.Variables()
+		for addr := range model.VirtAddr(64) {
+			vars.At(addr)
+		}
+	})
 }

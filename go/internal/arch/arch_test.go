@@ -29,7 +29,7 @@ var rooms = map[string][]string{
 	"dwarf":     {"codemap", "model", "object"},
 	"symbolize": {"codemap", "model", "object", "dwarf", "pclntab"},
 	"pclntab":   {"codemap", "model", "object"},
-	"compat":    {"model", "object"},
+	"compat":    {"dwarf", "model", "object"},
 	// Evidence.
 	"report":            {"model", "report/asan", "report/lsan", "report/stackline", "report/ubsan"},
 	"report/...":        {"model", "report/stackline"},

@@ -48,7 +48,7 @@ func (t *Table) Extract(workers int) (*codemap.Table, error) {
 		if t.problem == nil {
 			t.problem = p.problem
 		}
-		x.out.add(p, count-i)
+		x.out.add(p)
 		free[i%workers] <- p
 	}
 	running.Wait()

@@ -31,8 +31,8 @@ func newJoin(t *Table, base uint64) *join {
 	return j
 }
 
-// add appends a piece, of which there are so many left with this one.
-func (j *join) add(p *piece, left int) {
+// add appends a piece.
+func (j *join) add(p *piece) {
 	if len(p.Records) == 0 {
 		return
 	}
@@ -47,11 +47,11 @@ func (j *join) add(p *piece, left int) {
 		}
 	}
 	j.end = p.end
-	j.number(p, left)
+	j.number(p)
 	nodes := uint32(len(out.Nodes)) - 1
-	out.Nodes = room(out.Nodes, len(p.Nodes), left)
-	out.Starts = room(out.Starts, len(p.Starts)+1, left)
-	out.Records = room(out.Records, len(p.Records)+1, left)
+	out.Nodes = room(out.Nodes, len(p.Nodes), j.share())
+	out.Starts = room(out.Starts, len(p.Starts)+1, j.share())
+	out.Records = room(out.Records, len(p.Records)+1, j.share())
 	for _, n := range p.Nodes[1:] {
 		n.Function = j.functionIDs[n.Function]
 		if n.Parent != 0 {
@@ -73,13 +73,13 @@ func (j *join) add(p *piece, left int) {
 }
 
 // number finds the table's numbers of what p numbered.
-func (j *join) number(p *piece, left int) {
+func (j *join) number(p *piece) {
 	j.texts, j.placeIDs, j.functionIDs = j.texts[:0], j.placeIDs[:0], j.functionIDs[:0]
 	for i := range p.texts {
 		// Its number among names or files: no text is both.
 		j.texts = append(j.texts, j.text(&p.texts[i]))
 	}
-	j.out.Places = room(j.out.Places, len(p.Places), left)
+	j.out.Places = room(j.out.Places, len(p.Places), j.share())
 	for _, place := range p.Places {
 		place.File = j.texts[place.File]
 		id, added := uint32(0), false
@@ -131,12 +131,20 @@ func (j *join) finish() *codemap.Table {
 	return j.out
 }
 
-// room makes room for so many more; where there is none, for as many as all
-// that are left to come will take if they are like those before.
-func room[T any](list []T, more, left int) []T {
+// share is how much of the code is done with the current piece.
+func (j *join) share() float64 {
+	ranges := j.of.sections
+	last := &ranges[len(ranges)-1]
+	return float64(j.end) / float64(last.addr+last.end-last.start-j.out.Base)
+}
+
+// room makes room for so many more. Where there is none, it makes some for all
+// that is to come if it is like what was done, a share of it all.
+func room[T any](list []T, more int, share float64) []T {
 	if cap(list)-len(list) >= more {
 		return list
 	}
 	done := len(list) + more
-	return slices.Grow(list, more+min(done, more*left+done/8))
+	rest := float64(done) * (1.05/share - 1)
+	return slices.Grow(list, more+int(max(0, min(rest, float64(8*done)))))
 }

@@ -226,6 +226,10 @@ func TestOtherProcessors(t *testing.T) {
 		t.Run(test.processor, func(t *testing.T) {
 			path := goBuild(t, "local", test.processor, "program", []string{"GOARCH=" + test.processor}, "-buildmode="+test.mode)
 			agreeWithGosym(t, path, path, 4)
+			table := open(t, path)
+			extracted, err := table.Extract(2)
+			require.NoError(t, err)
+			requireSameFrames(t, table, extracted, 2000)
 		})
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -15,7 +16,10 @@ import (
 type processResolver struct {
 	space      *procmaps.Space
 	symbolizer *symbolize.Symbolizer
-	names      normalize.Options
+	// passing is for files that have a path only while this process looks:
+	// nobody would find an index of them again.
+	passing *symbolize.Symbolizer
+	names   normalize.Options
 }
 
 func (f *symbolizeFlags) processResolver(sources symbolize.Options, names normalize.Options) (resolver, string, error) {
@@ -45,12 +49,13 @@ func (f *symbolizeFlags) processResolver(sources symbolize.Options, names normal
 	// Which files they are was looked at by now.
 	sources.TrustPaths = true
 	r.symbolizer = symbolize.New(sources)
+	sources.NoCache = true
+	r.passing = symbolize.New(sources)
 	return r, name, nil
 }
 
 func (r *processResolver) Close() error {
-	_ = r.symbolizer.Close()
-	return r.space.Close()
+	return errors.Join(r.symbolizer.Close(), r.passing.Close(), r.space.Close())
 }
 
 // resolve groups addresses by module, so that each is asked once.
@@ -84,7 +89,11 @@ func (r *processResolver) ask(module *procmaps.Module, places []int, answers []m
 	for i, place := range places {
 		virt[i] = answers[place].VirtAddr
 	}
-	resolved, err := r.symbolizer.Resolve(module.OpenPath, module.BuildID, virt)
+	symbolizer := r.symbolizer
+	if strings.HasPrefix(module.OpenPath, "/proc/") {
+		symbolizer = r.passing
+	}
+	resolved, err := symbolizer.Resolve(module.OpenPath, module.BuildID, virt)
 	if err != nil {
 		// The way to the file is nobody's business; its name is.
 		return []model.Partial{{Reason: strings.ReplaceAll(err.Error(), module.OpenPath, module.Path)}}

@@ -43,6 +43,6 @@ const (
 
 	// All sections of one file together: debug sections shrink to a third, a
 	// fifth, hardly ever to less.
-	maxInflatedBytes = 256 << 20
+	maxInflatedBytes = 128 << 20
 	maxInflatedTimes = 64
 )

@@ -15,7 +15,7 @@ import (
 
 func TestSectionsTogetherAreNoBombEither(t *testing.T) {
 	image := readImage(t, must(os.ReadFile(freestandingProgram(t))))
-	const packed, claimed = 200 << 10, 150 << 20
+	const packed, claimed = 200 << 10, 100 << 20
 	names := []string{".debug_info", ".debug_line", ".debug_abbrev"}
 	for _, name := range names {
 		header := image.header(t, name)

@@ -138,7 +138,8 @@ func (f *File) compressionOf(s *Section) (compression, error) {
 		return c, f.NewError(s.at(), ErrFormat, "section %s: unknown compression %d", s.Name, c.kind)
 	}
 	packed := s.SizeBytes - c.skip
-	if max(packed, c.size) > maxAtOnceBytes || c.size > maxExpansion*packed+expansionSlackLen {
+	most := min(maxExpansion*packed+expansionSlackLen, maxInflatedBytes+maxInflatedTimes*uint64(f.size))
+	if max(packed, c.size) > maxAtOnceBytes || c.size > most {
 		return c, f.NewError(s.at(), ErrLimit, "section %s: %d bytes claim to be %d uncompressed", s.Name, packed, c.size)
 	}
 	return c, nil

@@ -26,8 +26,11 @@ func (t *Table) Extract(workers int) (*codemap.Table, error) {
 	x.out = newJoin(t, x.base)
 	count := (t.count + functionsPerPiece - 1) / functionsPerPiece
 	workers = max(1, min(workers, count, maxWorkers))
-	made, free := make([]chan *piece, workers), make([]chan *piece, workers)
+	stop := make(chan struct{})
 	var running sync.WaitGroup
+	defer running.Wait()
+	defer close(stop)
+	made, free := make([]chan *piece, workers), make([]chan *piece, workers)
 	for w := range workers {
 		// Worker w makes every workers-th piece; one waits to be taken while the
 		// next is made.
@@ -37,23 +40,28 @@ func (t *Table) Extract(workers int) (*codemap.Table, error) {
 		running.Go(func() {
 			reader := t.clone()
 			for i := w; i < count; i += workers {
-				p := <-free[w]
-				x.fill(p, reader, i*functionsPerPiece, min(t.count, (i+1)*functionsPerPiece))
-				made[w] <- p
+				select {
+				case p := <-free[w]:
+					x.fill(p, reader, i*functionsPerPiece, min(t.count, (i+1)*functionsPerPiece))
+					made[w] <- p
+				case <-stop:
+					return
+				}
 			}
 		})
 	}
 	for i := range count {
 		p := <-made[i%workers]
+		if p.panicked != nil {
+			panic(p.panicked) // where the caller can deal with it
+		}
 		if t.problem == nil {
 			t.problem = p.problem
 		}
 		x.out.add(p)
 		free[i%workers] <- p
 	}
-	running.Wait()
-	table := x.out.finish()
-	return table, t.finish()
+	return x.out.finish(), t.finish()
 }
 
 // extraction is one call of Extract.
@@ -83,8 +91,9 @@ type piece struct {
 	codemap.Table
 	texts []textEntry
 	// end is where the last function ends.
-	end     uint32
-	problem error
+	end      uint32
+	problem  error
+	panicked any
 
 	last place
 	// made are the nodes of the reader's by their number, others those of which
@@ -121,6 +130,7 @@ type madeNode struct {
 
 // fill makes p of the functions from first to last, which is not one of them.
 func (x *extraction) fill(p *piece, t *Table, first, last int) {
+	defer func() { p.panicked = recover() }()
 	t.begin(0)
 	t.forget()
 	p.reset()

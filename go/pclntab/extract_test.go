@@ -2,9 +2,12 @@ package pclntab_test
 
 import (
 	"encoding/binary"
+	"io"
 	"math/rand/v2"
 	"path/filepath"
+	"runtime"
 	"sort"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -186,6 +189,37 @@ func TestExtractIsBoundByTheTable(t *testing.T) {
 	require.ErrorIs(t, err, object.ErrLimit)
 	assert.Less(t, len(extracted.Records), functions*span/2)
 	assert.Greater(t, len(extracted.Records), span)
+}
+
+// breaking is a reader that panics when it is told to.
+type breaking struct {
+	io.ReaderAt
+	broken atomic.Bool
+}
+
+func (b *breaking) ReadAt(data []byte, offset int64) (int, error) {
+	if b.broken.Load() {
+		panic("broken reader")
+	}
+	return b.ReaderAt.ReadAt(data, offset)
+}
+
+// What panics in a worker does so in the caller, who may recover, and no worker
+// is left behind.
+func TestExtractPanicsInItsCaller(t *testing.T) {
+	image := simple(binary.LittleEndian, 8).build().image()
+	reader := &breaking{ReaderAt: image.Segments[1].Contents}
+	image.Segments[1].Contents = reader
+	table, err := pclntab.New(image)
+	require.NoError(t, err)
+	reader.broken.Store(true)
+	before := runtime.NumGoroutine()
+	require.PanicsWithValue(t, "broken reader", func() { _, _ = table.Extract(3) })
+	assert.LessOrEqual(t, runtime.NumGoroutine(), before)
+	reader.broken.Store(false)
+	extracted, err := table.Extract(3)
+	require.NoError(t, err)
+	requireSameFrames(t, table, extracted, 1000)
 }
 
 // shift moves all but the code of a forged program up, so that there may be

@@ -15,7 +15,7 @@ var ErrNoDebugInfo = errors.New("no debug information")
 // Data is the debug information of one object file. It is not safe for
 // concurrent use: lookups fill its caches.
 type Data struct {
-	options            Options
+	search             *object.Search
 	file               *object.File
 	main               *image
 	codeStart, codeEnd uint64
@@ -67,31 +67,19 @@ type reader struct {
 	problem error
 }
 
-// Options say where files may be that the debug information refers to.
-type Options struct {
-	// Supplement opens the supplementary file (.gnu_debugaltlink) of file, when
-	// it is first needed; a nil file means that there is none.
-	Supplement func(file *object.File) (*object.File, error)
-	// Open opens a split unit's file by a path that the debug information names;
-	// nil means object.Open.
-	Open func(path string) (*object.File, error)
-}
-
-// New is NewWith without options.
-func New(file *object.File) (*Data, error) { return NewWith(file, Options{}) }
+// New is NewWith for files where they are.
+func New(file *object.File) (*Data, error) { return NewWith(file, &object.Search{}) }
 
 // NewWith prepares the debug information in file, which must stay open as long
 // as the Data is used and stays the caller's. Nothing is read yet but section
-// headers. Without debug information the error is ErrNoDebugInfo.
-func NewWith(file *object.File, options Options) (*Data, error) {
+// headers. search finds what the debug information names: split units' files, and
+// the supplementary file. Without debug information the error is ErrNoDebugInfo.
+func NewWith(file *object.File, search *object.Search) (*Data, error) {
 	if !file.HasDebugInfo() {
 		return nil, &object.Error{Path: file.Path(), Err: ErrNoDebugInfo}
 	}
-	if options.Open == nil {
-		options.Open = object.Open
-	}
 	d := &Data{
-		options: options, file: file, main: newImage(file, false), numbers: map[*unit]int32{},
+		search: search, file: file, main: newImage(file, false), numbers: map[*unit]int32{},
 		lineTables: map[lineKey]*lineTable{},
 	}
 	d.reader.data = d

@@ -39,7 +39,7 @@ type image struct {
 	big  bool
 	// split images have sections that end in .dwo.
 	split bool
-	// data has the options of the program's own image; nil in all others.
+	// data is set in the program's own image; nil in all others.
 	data *Data
 	// supplement is the file that dwz moved common entries to, once it was sought;
 	// nil where there is none.
@@ -142,15 +142,19 @@ func (im *image) size(id sectionID) int {
 // alt returns the supplementary file, opened on first use; nil where there is
 // none.
 func (im *image) alt() *image {
-	if im.sought || im.data == nil || im.data.options.Supplement == nil {
+	if im.sought || im.data == nil {
 		return im.supplement
 	}
 	im.sought = true
-	file, err := im.data.options.Supplement(im.file)
+	if _, ok, err := im.file.DebugAltLink(); !ok {
+		if err != nil {
+			im.fail(err)
+		}
+		return nil
+	}
+	file, err := im.data.search.OpenAltFile(im.file)
 	if err != nil {
 		im.fail(err)
-	}
-	if file == nil {
 		return nil
 	}
 	im.data.files = append(im.data.files, file)

@@ -90,20 +90,20 @@ func llvm(t testing.TB, path string, addrs []model.VirtAddr) [][]llvmFrame {
 	return answers
 }
 
-// compare resolves all code of path and compares with llvm-symbolizer, which
-// looks for the same files.
-func compare(t *testing.T, path string, options dwarf.Options) {
+// compare resolves all code of path and compares with what llvm-symbolizer says
+// of reference, which is path or a file of the same code.
+func compare(t *testing.T, path, reference string) {
 	t.Helper()
 	file, err := object.Open(path)
 	require.NoError(t, err)
 	defer file.Close()
-	data, err := dwarf.NewWith(file, options)
+	data, err := dwarf.New(file)
 	require.NoError(t, err)
 	defer data.Close()
 	content, err := os.ReadFile(path)
 	require.NoError(t, err)
 	addrs := codeAddrs(t, content)
-	want := llvm(t, path, addrs)
+	want := llvm(t, reference, addrs)
 	inlined := 0
 	require.NoError(t, data.Each(addrs, func(i int, frames []model.Frame) {
 		if len(frames) == 0 {
@@ -131,13 +131,13 @@ func TestSplitUnits(t *testing.T) {
 				dir := writeSources(t)
 				command(t, dir, compiler, "-gdwarf-"+version, "-gsplit-dwarf", "-O2", "-ffunction-sections", "-c", "first.c", "second.c")
 				command(t, dir, compiler, "-o", "program", "first.o", "second.o")
-				compare(t, filepath.Join(dir, "program"), dwarf.Options{})
+				compare(t, filepath.Join(dir, "program"), filepath.Join(dir, "program"))
 
 				command(t, dir, "llvm-dwp-19", "-e", "program", "-o", "program.dwp")
 				for _, name := range []string{"first.dwo", "second.dwo"} {
 					require.NoError(t, os.Rename(filepath.Join(dir, name), filepath.Join(dir, name+".moved")))
 				}
-				compare(t, filepath.Join(dir, "program"), dwarf.Options{})
+				compare(t, filepath.Join(dir, "program"), filepath.Join(dir, "program"))
 
 				moved := t.TempDir()
 				for from, to := range map[string]string{"program": "program", "first.dwo.moved": "first.dwo", "second.dwo.moved": "second.dwo"} {
@@ -188,4 +188,32 @@ func TestSplitUnitOfAnotherBuild(t *testing.T) {
 	require.Len(t, frames[0], 1, "the skeleton has the line")
 	assert.Empty(t, frames[0][0].Function)
 	assert.NotZero(t, frames[0][0].Line)
+}
+
+// TestSupplementaryFiles: what dwz moved to a file of its own is found there.
+func TestSupplementaryFiles(t *testing.T) {
+	dir := writeSources(t)
+	for _, name := range []string{"one", "two"} {
+		command(t, dir, "gcc", "-gdwarf-4", "-O2", "-Wl,--build-id", "-o", name, "first.c", "second.c")
+	}
+	// llvm-symbolizer reads no supplementary files: it is asked about the program
+	// as it was before.
+	command(t, dir, "cp", "one", "whole")
+	command(t, dir, "dwz", "-m", "common", "-r", "one", "two")
+	file, err := object.Open(filepath.Join(dir, "one"))
+	require.NoError(t, err)
+	_, ok, err := file.DebugAltLink()
+	require.NoError(t, err)
+	require.True(t, ok, "dwz moved nothing")
+	require.NoError(t, file.Close())
+	compare(t, filepath.Join(dir, "one"), filepath.Join(dir, "whole"))
+
+	require.NoError(t, os.Remove(filepath.Join(dir, "common")))
+	file, err = object.Open(filepath.Join(dir, "one"))
+	require.NoError(t, err)
+	defer file.Close()
+	data, err := dwarf.New(file)
+	require.NoError(t, err)
+	_, err = data.Resolve([]model.VirtAddr{symbolAddr(t, file, "outer") + 8})
+	assert.ErrorIs(t, err, object.ErrNoDebugFile)
 }

@@ -91,7 +91,7 @@ func (d *Data) splitObject(path string) (*image, error) {
 		s.objects = map[string]*image{}
 	}
 	s.objects[path] = nil
-	file, err := d.options.Open(path)
+	file, err := d.search.Open(path)
 	if err != nil {
 		return nil, nil // the next path may do
 	}
@@ -143,7 +143,7 @@ func (d *Data) unitPackage(r *reader) *unitPackage {
 		return s.pack
 	}
 	s.sought = true
-	file, err := d.options.Open(d.file.Path() + ".dwp")
+	file, err := d.search.Open(d.file.Path() + ".dwp")
 	if err != nil {
 		return nil
 	}

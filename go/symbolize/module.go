@@ -119,6 +119,9 @@ func (m *module) retire() error {
 func (m *module) close() error {
 	m.retired = true
 	errs := []error{m.index.close()}
+	if m.sources.lines != nil {
+		errs = append(errs, m.sources.lines.Close())
+	}
 	for _, file := range []*object.File{m.file, m.separate} {
 		if file != nil {
 			errs = append(errs, file.Close())

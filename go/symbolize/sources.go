@@ -135,7 +135,8 @@ func (m *module) lines() *dwarf.Data {
 		return nil
 	}
 	var err error
-	if s.lines, err = dwarf.New(file); err != nil && !errors.Is(err, dwarf.ErrNoDebugInfo) {
+	search := &object.Search{Root: m.from.opts.Root, DebugDirs: m.from.opts.DebugDirs}
+	if s.lines, err = dwarf.NewWith(file, search); err != nil && !errors.Is(err, dwarf.ErrNoDebugInfo) {
 		m.note(err)
 	}
 	return s.lines

@@ -67,7 +67,7 @@ func mayBeLoose(text []byte) bool {
 	if len(text) > maxLooseBytes || bytes.IndexByte(text, '/') < 0 {
 		return false
 	}
-	return bytes.Contains(text, []byte("0x")) || bytes.Contains(text, []byte(" pc "))
+	return bytes.IndexByte(text, '+') >= 0 || bytes.Contains(text, fixedOpen) || bytes.Contains(text, []byte(" pc "))
 }
 
 // sanitizerFrame reads a stack line as the reports have it. One that has its
@@ -180,21 +180,36 @@ func nextLoose(text []byte, from int, strings *Strings) (loose Loose, end int, o
 
 // nextOffset finds the next "+0x", "+ 0x", "() [0x" or "()[0x".
 func nextOffset(text []byte, from int) (at int, fixed bool) {
-	for at := from; at < len(text); at++ {
-		switch text[at] {
-		case '+':
-			rest := text[at+1:]
-			if bytes.HasPrefix(rest, []byte("0x")) || bytes.HasPrefix(rest, []byte(" 0x")) {
-				return at, false
-			}
-		case '(':
-			if bytes.HasPrefix(text[at:], []byte("() [0x")) || bytes.HasPrefix(text[at:], []byte("()[0x")) {
-				return at, true
-			}
+	end := len(text)
+	for at := from; at < end; {
+		open := bytes.Index(text[at:end], fixedOpen)
+		if open < 0 {
+			break
 		}
+		open += at
+		if rest := text[open+len(fixedOpen):]; bytes.HasPrefix(rest, []byte(" [0x")) || bytes.HasPrefix(rest, []byte("[0x")) {
+			end, fixed = open, true
+			break
+		}
+		at = open + len(fixedOpen)
+	}
+	for at := from; at < end; at++ {
+		plus := bytes.IndexByte(text[at:end], '+')
+		if plus < 0 {
+			break
+		}
+		at += plus
+		if rest := text[at+1:]; bytes.HasPrefix(rest, []byte("0x")) || bytes.HasPrefix(rest, []byte(" 0x")) {
+			return at, false
+		}
+	}
+	if fixed {
+		return end, true
 	}
 	return -1, false
 }
+
+var fixedOpen = []byte("()")
 
 // fixedFrame reads "MODULE() [0xADDRESS]": glibc knows no offset where the
 // program lies at the addresses that its file says.

@@ -1,35 +1,73 @@
 package compat
 
 import (
+	"cmp"
+	"slices"
+	"strings"
+
 	"github.com/ffikit/ffikit/go/dwarf"
 	"github.com/ffikit/ffikit/go/model"
 	"github.com/ffikit/ffikit/go/object"
 )
 
-// declarations tell where the variables of one file were declared. Data is
-// asked for seldom (AddressSanitizer does, about the one global that was
-// overrun), so one file at a time is kept open.
+// declarations are what the debug information of one file says beyond frames:
+// where variables were declared, and where the compilers ran. It is asked for
+// seldom (AddressSanitizer asks about the one global that was overrun), so one
+// file at a time is kept open.
 type declarations struct {
 	path      string
 	files     []*object.File
 	data      *dwarf.Data
-	variables *dwarf.Variables
+	variables *dwarf.Variables // once asked for
+	folders   []string         // of compilations, the longest first; once asked for
+	read      struct{ variables, folders bool }
 }
 
-// declaredAt returns where the variable that starts at addr was declared.
-func (p *llvmProgram) declaredAt(m *module, addr uint64) (file string, line int) {
+// declarationsOf opens those of m; nil where m is known by its build only.
+func (p *llvmProgram) declarationsOf(m *module) *declarations {
 	if m.path == "" {
-		return "", 0
+		return nil
 	}
 	if p.declared == nil || p.declared.path != m.path {
 		p.declared.close()
 		p.declared = &declarations{path: m.path}
 		p.declared.open(p.sources.DebugDirs)
 	}
-	if p.declared.variables == nil {
+	return p.declared
+}
+
+// declaredAt returns where the variable that starts at addr was declared.
+func (p *llvmProgram) declaredAt(m *module, addr uint64) (file string, line int) {
+	d := p.declarationsOf(m)
+	if d == nil || d.data == nil {
 		return "", 0
 	}
-	return p.declared.variables.At(model.VirtAddr(addr))
+	if !d.read.variables {
+		d.read.variables = true
+		d.variables, _ = d.data.Variables() // as far as they could be read
+	}
+	return d.variables.At(model.VirtAddr(addr))
+}
+
+// relative is the path without the folder that its compiler ran in.
+func (p *llvmProgram) relative(m *module, path string) string {
+	d := p.declarationsOf(m)
+	if d == nil || d.data == nil {
+		return path
+	}
+	if !d.read.folders {
+		d.read.folders = true
+		d.folders = d.data.CompilationDirs(maxFolders)
+		slices.SortStableFunc(d.folders, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
+	}
+	for _, folder := range d.folders {
+		if rest, ok := strings.CutPrefix(path, folder); ok {
+			if rest, ok = strings.CutPrefix(rest, "/"); ok || strings.HasSuffix(folder, "/") {
+				return rest
+			}
+		}
+	}
+	return path
 }
 
 // open reads the file's debug information, or that of its separate debug file;
@@ -46,11 +84,7 @@ func (d *declarations) open(debugDirs []string) {
 		}
 		d.files = append(d.files, file)
 	}
-	if d.data, err = dwarf.New(file); err != nil {
-		return
-	}
-	// As far as they could be read.
-	d.variables, _ = d.data.Variables()
+	d.data, _ = dwarf.New(file)
 }
 
 func (d *declarations) close() {

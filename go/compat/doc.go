@@ -17,8 +17,10 @@
 // it cuts, so that no length is unbounded; a module is opened only if it is a
 // regular file; a source file for --print-source-context-lines likewise.
 //
-// What is not spoken, and is refused by a clear message: markup filtering,
-// debuginfod, and demangling styles other than those of C++ and Rust.
+// What is not spoken, and is refused by a clear message: markup filtering, and
+// demangling styles other than those of C++ and Rust. FRAME, which asks for the
+// variables of a stack frame, is answered as for a frame without any. Servers
+// are asked only with --debuginfod, never because the environment names some.
 package compat
 
 // Limits on what is held at a time.
@@ -38,6 +40,8 @@ const (
 	inputBytes = 1 << 16
 	// maxSourceBytes bounds a source file that is shown.
 	maxSourceBytes = 16 << 20
+	// maxFolders bounds the folders that --relativenames looks for.
+	maxFolders = 1 << 10
 	// maxResponseBytes and maxArguments bound response files.
 	maxResponseBytes = 16 << 20
 	maxArguments     = 1 << 20

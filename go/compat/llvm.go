@@ -164,7 +164,9 @@ func (p *llvmProgram) configure(parsed *llvmArguments) (status int, done bool) {
 		case optVersion:
 			fmt.Fprintf(c.Out, "%s\n  ffikit %s, compatible with LLVM version 19.1.7\n", p.tool(), c.Version)
 			return statusOK, true
-		case optFilterMarkup, optDebuginfod:
+		case optDebuginfod, optNoDebuginfod:
+			p.sources.Debuginfod = option.id == optDebuginfod
+		case optFilterMarkup:
 			c.errorf("%s: error: %s is not supported\n", c.Name, option.spelling)
 			return statusFailed, true
 		case optAdjustVMA:
@@ -378,10 +380,11 @@ does. Without addresses, lines are read from standard input.
   --output-style=LLVM|GNU|JSON
   --print-source-context-lines=N    show the source
   --verbose                         say more of each frame
+  --debuginfod, --no-debuginfod     whether to ask the servers of $DEBUGINFOD_URLS (no)
   --debug-file-directory=DIR, --fallback-debug-path=DIR  where debug files lie
   -v, --version, -h, --help
 
 Accepted without effect on ELF files: --cache-size --color --default-arch --dia
---dsym-hint --dwp --no-debuginfod --relative-address --untag-addresses
+--dsym-hint --dwp --relative-address --untag-addresses
 --no-untag-addresses. @FILE reads options from FILE.
 `

@@ -61,11 +61,14 @@ func (p *llvmProgram) info(m *module, addr uint64, frames []model.Frame, i int) 
 	frame, info := &frames[i], &p.current
 	info.function, info.file, info.line, info.column = p.nameOf(frame), frame.File, frame.Line, frame.Column
 	info.discriminator = frame.Discriminator
+	if p.paths == pathsRelative {
+		info.file = p.relative(m, frame.File)
+	}
 	if p.verbose || p.style == styleJSON {
 		info.startAddr, info.hasStart = 0, false
 		info.startFile, info.startLine = "", 0
 		if frame.FunctionLine > 0 {
-			info.startFile, info.startLine = frame.File, frame.FunctionLine
+			info.startFile, info.startLine = info.file, frame.FunctionLine
 		}
 	}
 	if i == len(frames)-1 {

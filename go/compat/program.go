@@ -66,6 +66,8 @@ type Sources struct {
 	// SymbolNames lets the symbol table's name win over that of the debug
 	// information for the frame that was not inlined.
 	SymbolNames bool
+	// Debuginfod lets the servers of the environment be asked.
+	Debuginfod bool
 }
 
 // exitStatus values, the same for all three programs.

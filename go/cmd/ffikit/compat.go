@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -35,13 +36,24 @@ func programMeant(called string, args []string) (program compat.Program, name st
 	return program, value, rest, nil
 }
 
-// speak answers as the program would.
+// speak answers as the program would. The options are all that program's: what
+// is ours is said by the environment.
 func speak(program compat.Program, name string, args []string) int {
 	command := compat.Command{
 		Program: program, Name: name, Args: args, Version: currentVersion(), Getenv: os.Getenv,
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
 		Resolver: func(sources compat.Sources) compat.Resolver {
-			return symbolize.New(symbolize.Options{TrustPaths: true, DebugDirs: sources.DebugDirs, SymbolNames: sources.SymbolNames})
+			flags := debugFlags{debugDirs: sources.DebugDirs, noCache: os.Getenv("FFIKIT_NO_CACHE") != ""}
+			if sources.Debuginfod && os.Getenv("DEBUGINFOD_URLS") != "" {
+				flags.debuginfod = serversOfEnvironment
+			}
+			// The only paths here are those that the caller gave.
+			options, err := flags.options(context.Background(), true)
+			if err != nil {
+				fmt.Fprintf(os.Stderr, "%s: %v\n", name, err) // and answer from what is here
+			}
+			options.SymbolNames = sources.SymbolNames
+			return symbolize.New(options)
 		},
 	}
 	return command.Run()

@@ -73,6 +73,7 @@ template <typename T> __attribute__((noinline)) int use(T &s) {
     return s.items[3]; // MARK: used
 }
 int counter;
+int table[10]; // MARK: table
 static __attribute__((noinline)) void bump() {
     for (int i = 0; i < 1000; i++) counter++; // MARK: raced
 }
@@ -82,6 +83,9 @@ int main(int argc, char **) {
     bump();
     other.join();
     return 0;
+#elif defined OVERRUN
+    other.join();
+    return table[argc + 9];
 #else
     other.join();
     Shelf s;
@@ -136,7 +140,9 @@ func TestSanitizersUseIt(t *testing.T) {
 			[]string{"use<Shelf>(Shelf&)", "fault.cc" + used, "fault.cc" + freed, "fault.cc" + dropped}},
 		{"gcc-addr2line", []string{"g++", "-fsanitize=address"}, "addr2line", "ASAN_OPTIONS", "allow_addr2line=1:external_symbolizer_path=%s",
 			[]string{"fault.cc" + used, "fault.cc" + freed, "fault.cc" + dropped}},
-		// This one asks for data too.
+		// These ask for data too.
+		{"clang-global", []string{"clang++-19", "-fsanitize=address", "-DOVERRUN"}, "llvm-symbolizer", "ASAN_OPTIONS", "external_symbolizer_path=%s",
+			[]string{"global variable 'table' defined in", "fault.cc" + lineOfMark(t, faultSource, "table") + "'"}},
 		{"clang-tsan", []string{"clang++-19", "-fsanitize=thread", "-DRACE"}, "llvm-symbolizer", "TSAN_OPTIONS", "external_symbolizer_path=%s",
 			[]string{"Location is global 'counter' of size 4", "bump()", "fault.cc" + raced + ":"}},
 	} {

@@ -187,17 +187,17 @@ func sameFiles(a, b []codemap.Identity) bool {
 // ErrCacheRefused is a folder that is not its user's alone.
 var ErrCacheRefused = errors.New("refused")
 
-// errNoIndex means that there is none of these files, or none of use.
+// errNoIndex means that there is none of these files, or none that may be read.
 var errNoIndex = errors.New("no index")
 
 // find opens the index that was made of files. The caller closes the file. What
-// is damaged or of another version is removed.
+// is damaged or of another version is removed, and the error says so.
 func (c *Cache) find(files []codemap.Identity) (*codemap.Reader, *os.File, error) {
 	name := keyOfFiles(files) + indexSuffix
 	reader, file, err := c.openEntry(name)
 	if err == nil && !sameFiles(reader.Identities(), files) {
 		file.Close()
-		err = codemap.ErrDamaged
+		err = fmt.Errorf("%w: it is of another file", codemap.ErrDamaged)
 	}
 	switch {
 	case err == nil:
@@ -205,6 +205,7 @@ func (c *Cache) find(files []codemap.Identity) (*codemap.Reader, *os.File, error
 		return reader, file, nil
 	case errors.Is(err, codemap.ErrDamaged), errors.Is(err, codemap.ErrVersion):
 		c.discard(files)
+		return nil, nil, fmt.Errorf("cache %s: %s: %w", c.dir, name, err)
 	}
 	return nil, nil, errNoIndex
 }

@@ -322,6 +322,25 @@ func TestManyProcesses(t *testing.T) {
 	assert.Empty(t, temps)
 }
 
+// Nothing is allocated for an address, with and without an index.
+func TestNothingIsAllocatedPerAddress(t *testing.T) {
+	for _, path := range []string{buildRust(t, "rust-O", "-O"), buildGo(t, "go")} {
+		settle(t, path)
+		addrs := indexTestAddrs(t, path)
+		for _, opts := range []symbolize.Options{{NoCache: true}, {CacheDir: filepath.Join(t.TempDir(), "cache")}} {
+			symbolizer := symbolize.New(opts)
+			frames := 0
+			once := func() {
+				assert.NoError(t, symbolizer.Each(path, "", addrs, func(_ int, found []model.Frame) { frames += len(found) }))
+			}
+			once()
+			assert.Less(t, testing.AllocsPerRun(2, once), 1000.0)
+			assert.Greater(t, frames, len(addrs))
+			require.NoError(t, symbolizer.Close())
+		}
+	}
+}
+
 // One Symbolizer serves several threads from one index.
 func TestManyThreadsAndAnIndex(t *testing.T) {
 	path, dir, addrs, want := indexed(t)

@@ -18,6 +18,7 @@ type indexUse struct {
 	sought, tried bool
 	reader        *codemap.Reader
 	file          *os.File
+	cache         *Cache // that the file is in
 	// files are what the index is of; nil where the module cannot have one.
 	files []codemap.Identity
 	usage usage
@@ -54,15 +55,19 @@ func (s *Symbolizer) noteCache(err error) {
 
 // openedCache is nil where there is none.
 func (s *Symbolizer) openedCache() *Cache {
-	s.cacheOnce.Do(func() {
-		cache, err := OpenCache(s.opts.CacheDir, s.opts.CacheBytes)
-		if err != nil {
-			s.noteCache(err)
-			return
-		}
-		s.cache = cache
-	})
-	return s.cache
+	s.mu.Lock()
+	if s.cacheSought {
+		defer s.mu.Unlock()
+		return s.cache
+	}
+	s.cacheSought = true
+	cache, err := OpenCache(s.opts.CacheDir, s.opts.CacheBytes)
+	s.cache = cache
+	s.mu.Unlock()
+	if err != nil {
+		s.noteCache(err)
+	}
+	return cache
 }
 
 // eachIndexed visits addresses by the module's index as far as it goes and
@@ -82,9 +87,10 @@ func (m *module) eachIndexed(addrs []model.VirtAddr, visit func(i int, frames []
 	})
 	if err != nil {
 		m.from.noteCache(err)
-		m.from.cache.discard(u.files)
+		u.cache.discard(u.files)
 		u.file.Close()
 		u.reader, u.file = nil, nil
+		u.usage.earlier = maxUses // it was worth an index, and is
 	}
 	return done
 }
@@ -107,10 +113,11 @@ func (m *module) openIndex() bool {
 		if m.findIndex(cache) {
 			return true
 		}
-		var err error
-		if u.usage.earlier, err = cache.use(u.files); err != nil {
+		earlier, err := cache.use(u.files)
+		if err != nil {
 			m.from.noteCache(err)
 		}
+		u.usage.earlier = max(u.usage.earlier, earlier)
 	}
 	u.usage.debugBytes = m.debugBytes()
 	if !worthIndexing(u.usage) {
@@ -130,12 +137,19 @@ func (m *module) openIndex() bool {
 	return m.findIndex(cache)
 }
 
+// findIndex opens the index if there is one. One that is of no use was worth
+// making, and will be made anew.
 func (m *module) findIndex(cache *Cache) bool {
-	reader, file, err := cache.find(m.index.files)
+	u := &m.index
+	reader, file, err := cache.find(u.files)
 	if err != nil {
+		if !errors.Is(err, errNoIndex) {
+			m.from.noteCache(err)
+			u.usage.earlier = maxUses
+		}
 		return false
 	}
-	m.index.reader, m.index.file = reader, file
+	u.reader, u.file, u.cache = reader, file, cache
 	return true
 }
 

@@ -55,12 +55,12 @@ type Options struct {
 type Symbolizer struct {
 	opts Options
 
-	cacheOnce sync.Once
-	cache     *Cache // nil where it cannot be used
-
 	mu sync.Mutex // guards what follows
-	// cacheErr is the first thing that went wrong with the cache.
-	cacheErr error
+	// cache is nil where it was not sought or cannot be used; cacheErr is the
+	// first thing that went wrong with it.
+	cache       *Cache
+	cacheSought bool
+	cacheErr    error
 	// modules were met; failed ones too, so that they are not tried again.
 	modules map[moduleKey]*module
 	// clock counts uses, to find the module that was not used longest.
@@ -153,8 +153,13 @@ func (s *Symbolizer) Close() error {
 	s.mu.Lock()
 	modules := s.modules
 	s.modules = map[moduleKey]*module{}
+	cache := s.cache
+	s.cache, s.cacheSought = nil, false
 	s.mu.Unlock()
 	var firstErr error
+	if cache != nil {
+		firstErr = cache.Close()
+	}
 	for _, m := range modules {
 		if err := m.retire(); err != nil && firstErr == nil {
 			firstErr = err

@@ -2,6 +2,7 @@ package compat
 
 import (
 	"io"
+	"slices"
 
 	"github.com/ffikit/ffikit/go/model"
 )
@@ -69,6 +70,10 @@ type span struct{ start, end int }
 // code adds a plain address to the batch.
 func (s *session) code(m *module, addr uint64) {
 	s.mixed = s.mixed || len(s.requests) > 0 && s.requests[len(s.requests)-1].module != m
+	if len(s.requests) == cap(s.requests) {
+		// By doubling: by append's quarters a large batch leaves four times itself.
+		s.requests = slices.Grow(s.requests, max(len(s.requests), 256))
+	}
 	s.requests = append(s.requests, request{addr: addr, module: m})
 }
 
@@ -129,7 +134,7 @@ func (s *session) answer() {
 
 // answerOne is for a batch of one module: answers go out as they come.
 func (s *session) answerOne(m *module) {
-	s.addrs = s.addrs[:0]
+	s.addrs = slices.Grow(s.addrs[:0], len(s.requests))
 	for i := range s.requests {
 		s.addrs = append(s.addrs, s.protocol.lookup(s.requests[i].addr))
 	}

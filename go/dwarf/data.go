@@ -231,7 +231,11 @@ func (r *reader) finish() error {
 // sortAddrs fills r.addrs and makes room for their hits; slots says which of
 // them answers each address, nil where they stand as they came.
 func (r *reader) sortAddrs(addrs []model.VirtAddr) (slots []uint32) {
-	r.addrs = r.addrs[:0]
+	r.addrs = slices.Grow(r.addrs[:0], len(addrs))
+	if len(addrs) >= manyAddrs {
+		// About as many functions and calls are met.
+		r.nodes, r.decls = slices.Grow(r.nodes, len(addrs)/2), slices.Grow(r.decls, len(addrs)/8)
+	}
 	rising := true
 	for i, addr := range addrs {
 		rising = rising && (i == 0 || addr > addrs[i-1])

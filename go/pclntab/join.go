@@ -112,9 +112,7 @@ func (j *join) text(e *textEntry) uint32 {
 	}
 	id, added := ids.number(uint64(e.offset))
 	if added {
-		read := textEntry{in: in, offset: e.offset}
-		j.of.hold(&read)
-		*list = append(*list, read.text)
+		*list = append(*list, j.of.readText(&textEntry{in: in, offset: e.offset}))
 	}
 	return id
 }

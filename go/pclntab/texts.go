@@ -11,23 +11,23 @@ type textID uint32
 type texts struct {
 	ids     numbers // by address in the image
 	entries []textEntry
-	kept    int  // bytes that entries hold
+	// strings are the texts themselves, "" where they are not held.
+	strings []string
+	kept    int  // bytes that strings hold
 	late    bool // nothing is read before it is asked for
 }
 
 type textEntry struct {
 	in     *region
 	offset uint32
-	held   bool
 	bad    bool // has no end
 	empty  bool
-	text   string
 }
 
 func (x *texts) reset() {
 	x.ids.reset()
-	clear(x.entries)
-	x.entries, x.kept = append(x.entries[:0], textEntry{held: true}), 0
+	clear(x.strings)
+	x.entries, x.strings, x.kept = append(x.entries[:0], textEntry{}), append(x.strings[:0], ""), 0
 }
 
 // textAt is the id of what lies at offset in names or files, 0 where that is
@@ -37,54 +37,61 @@ func (t *Table) textAt(in *region, offset uint32) textID {
 		t.damaged(in, uint64(offset), "a name that does not end")
 		return 0
 	}
-	id, added := t.texts.ids.number(in.addr + uint64(offset))
+	x := &t.texts
+	id, added := x.ids.number(in.addr + uint64(offset))
 	if added {
 		first := in.at(uint64(offset))
-		t.texts.entries = append(doubled(t.texts.entries), textEntry{in: in, offset: offset, empty: len(first) > 0 && first[0] == 0})
+		x.entries = append(doubled(x.entries), textEntry{in: in, offset: offset, empty: len(first) > 0 && first[0] == 0})
+		x.strings = append(doubled(x.strings), "")
 	}
-	e := &t.texts.entries[id]
-	if e.empty {
+	if x.entries[id].empty {
 		return 0
 	}
-	if !e.held && !t.texts.late && t.texts.kept < maxKeptBytes {
-		t.hold(e)
+	if x.strings[id] == "" && !x.late && x.kept < maxKeptBytes {
+		t.hold(textID(id))
 	}
 	return textID(id)
 }
 
 // text is the text itself.
 func (t *Table) text(id textID) string {
-	e := &t.texts.entries[id]
-	if !e.held {
-		t.hold(e)
+	if text := t.texts.strings[id]; text != "" || id == 0 {
+		return text
 	}
-	return e.text
+	return t.hold(id)
 }
 
-func (t *Table) hold(e *textEntry) {
+// hold reads a text, which is kept for as long as there is room.
+func (t *Table) hold(id textID) string {
+	x := &t.texts
+	text := t.readText(&x.entries[id])
+	if x.kept += len(text); x.kept > maxKeptBytes {
+		clear(x.strings)
+		x.kept = len(text)
+	}
+	x.strings[id] = text
+	return text
+}
+
+// readText reads a text as long as the budget lasts.
+func (t *Table) readText(e *textEntry) string {
 	var raw []byte
 	switch {
 	case t.textBytes < 0:
-		return // the budget was overdrawn
+		return "" // it was overdrawn
 	case !e.bad:
 		raw = t.rawText(e.in, uint64(e.offset))
 	}
 	if raw == nil {
 		e.bad = e.in.problem == nil
 		t.damaged(e.in, uint64(e.offset), "a name that does not end")
-		return
+		return ""
 	}
 	if t.textBytes -= len(raw); t.textBytes < 0 {
 		t.overdrawn(e.in, "names and paths")
-		return
+		return ""
 	}
-	if t.texts.kept += len(raw); t.texts.kept > maxKeptBytes {
-		for i := range t.texts.entries[1:] {
-			t.texts.entries[i+1].text, t.texts.entries[i+1].held = "", false
-		}
-		t.texts.kept = len(raw)
-	}
-	e.text, e.held = string(raw), true
+	return string(raw)
 }
 
 // rawText returns the bytes up to the NUL; nil where there is none in time.

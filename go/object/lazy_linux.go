@@ -25,3 +25,15 @@ func makeLazy(size int) []byte {
 	_ = syscall.Madvise(data[skip:skip+length], syscall.MADV_DONTNEED)
 	return data
 }
+
+// fillSoon tells the system that all of data will be written: where pages can be
+// large, that takes a five-hundredth of the faults.
+func fillSoon(data []byte) {
+	const hugePage = 2 << 20
+	if len(data) < 2*hugePage {
+		return
+	}
+	start := uintptr(unsafe.Pointer(unsafe.SliceData(data)))
+	skip := int((start+hugePage-1)&^(hugePage-1) - start)
+	_ = syscall.Madvise(data[skip:skip+(len(data)-skip)&^(hugePage-1)], syscall.MADV_HUGEPAGE)
+}

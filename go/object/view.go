@@ -223,6 +223,7 @@ func (v *View) has(block int) bool {
 func (v *View) read(first, behind int) error {
 	start, end := first<<viewBlockBits, min(behind<<viewBlockBits, v.Len())
 	section := v.parts[0].section
+	fillSoon(v.buffer[start:end])
 	if err := v.file.readInto(v.buffer[start:end], section.FileOffset+uint64(start), "section "+section.Name); err != nil {
 		return err
 	}

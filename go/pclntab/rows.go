@@ -1,6 +1,9 @@
 package pclntab
 
-import "sort"
+import (
+	"slices"
+	"sort"
+)
 
 // row says that value holds from the end of the row before up to end, an
 // offset from the function's entry.
@@ -54,34 +57,48 @@ func (t *Table) decode(offset, span uint32, rows []row) []row {
 
 // read decodes the rows that start in the first room bytes of data, behind
 // which is slack for the longest one. It returns how many bytes they took.
-func (d *rowDecoder) read(data []byte, room int) int {
-	rows, value, pc, i := d.rows, d.value, d.pc, 0
+func (d *rowDecoder) read(data []byte, room int) (i int) {
+	if len(d.rows) > maxRows {
+		d.wrong = true
+		return 0
+	}
+	// A row takes two bytes at least.
+	count := len(d.rows)
+	rows := slices.Grow(d.rows, room/2+1)[:count+room/2+1]
+	value, pc := d.value, d.pc
 	for i < room {
-		delta := uint32(data[i])
-		i++
-		if delta == 0 && pc != 0 {
-			d.ended = true
-			break
+		delta, advance := uint32(data[i]), uint32(data[i+1])
+		i += 2
+		if delta-1 >= 0x7f || advance-1 >= 0x7f { // one of them is 0, or longer than a byte
+			if delta == 0 && pc != 0 {
+				d.ended = true
+				i--
+				break
+			}
+			var ok bool
+			if delta, advance, i, ok = longRow(data, i-2); !ok || advance == 0 {
+				d.wrong = true
+				break
+			}
 		}
-		advance, ok := uint32(data[i]), true
-		if delta >= 0x80 {
-			delta, i, ok = longNumber(data, i-1)
-			advance = uint32(data[i])
-		}
-		i++
-		if advance >= 0x80 && ok {
-			advance, i, ok = longNumber(data, i-1)
-		}
-		pc += uint64(advance) * d.quantum
-		if !ok || advance == 0 || pc > d.span || len(rows) >= maxRows {
+		if pc += uint64(advance) * d.quantum; pc > d.span {
 			d.wrong = true
 			break
 		}
 		value += int32(delta>>1) ^ -int32(delta&1)
-		rows = append(rows, row{uint32(pc), value})
+		rows[count] = row{uint32(pc), value}
+		count++
 	}
-	d.rows, d.value, d.pc = rows, value, pc
+	d.rows, d.value, d.pc = rows[:count], value, pc
 	return i
+}
+
+// longRow reads a row of numbers of any length, and tells where it ends.
+func longRow(data []byte, at int) (delta, advance uint32, end int, ok bool) {
+	if delta, at, ok = longNumber(data, at); ok {
+		advance, at, ok = longNumber(data, at)
+	}
+	return delta, advance, at, ok
 }
 
 // longNumber reads a number of at most 32 bits in groups of 7, as

@@ -48,6 +48,7 @@ const (
 	classInlined        // an inlined call
 	classRoot           // a unit
 	classPartial        // a unit that others import
+	classType           // a type that functions may be declared in
 	classOpaque         // nothing below it holds code
 )
 
@@ -195,6 +196,8 @@ func classOf(tag uint64) class {
 		return classRoot
 	case tagPartialUnit:
 		return classPartial
+	case tagClassType, tagStructureType, tagUnionType:
+		return classType
 	case tagEnumerationType, tagArrayType, tagSubroutineType, tagPointerType, tagCallSite, tagGNUCallSite:
 		return classOpaque
 	}
@@ -296,7 +299,7 @@ func slotOf(a *abbrev, attr uint64, kind stepKind) slot {
 		}
 		return slotNone
 	}
-	if a.class == classOther || a.class == classOpaque {
+	if a.class == classOther || a.class == classOpaque || a.class == classType {
 		return slotNone
 	}
 	switch attr {

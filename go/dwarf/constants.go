@@ -5,6 +5,9 @@ package dwarf
 
 const (
 	tagEnumerationType   = 0x04
+	tagClassType         = 0x02
+	tagStructureType     = 0x13
+	tagUnionType         = 0x17
 	tagArrayType         = 0x01
 	tagSubroutineType    = 0x15
 	tagCompileUnit       = 0x11

@@ -285,13 +285,16 @@ func (r *reader) visitUnits(units []*unit) {
 		number := int32(len(d.active))
 		d.numbers[u] = number
 		d.active = append(d.active, u)
-		if err := r.walk(number, false); err != nil {
+		// Of many addresses most functions are hit, and some address is in none.
+		deep := len(r.addrs) >= deepAddrs
+		if err := r.walk(number, deep); err != nil {
 			r.note(err)
 		}
-		if r.visitLines(u, number) {
+		if r.visitLines(u, number) && !deep && (!u.walked || u.nested) {
 			if err := r.walk(number, true); err != nil {
 				r.note(err)
 			}
+			u.walked = true
 		}
 	}
 }

@@ -36,8 +36,9 @@ const (
 	maxInternedTexts = 1 << 16
 	maxSplitBytes    = 1 << 30
 
-	// From so many addresses on, sections are read whole.
+	// From so many addresses on, sections are read whole, and walks are deep.
 	manyAddrs = 512
+	deepAddrs = 1 << 14
 
 	// A step is a range, a byte of a line program, or about as much work. What no
 	// section bytes pay for comes out of this.

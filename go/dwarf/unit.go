@@ -31,6 +31,9 @@ type unit struct {
 	// was sought.
 	whole *unit
 	lines *lineTable
+	// walked means that a deep walk was made, nested that it found functions which
+	// another does not come to.
+	walked, nested bool
 	// paths are the numbers of the line table's files, plus one; 0 is not known yet.
 	paths []uint32
 	// linesSought means that lines is all there is.

@@ -28,13 +28,15 @@ type node struct {
 type scope struct {
 	node   int32
 	lo, hi int32
+	// hidden is what only a deep walk comes to.
+	hidden bool
 }
 
 // walk visits the entries of unit number, in their order, and makes nodes of the
 // functions and inlined calls that hold one of the addresses (or of all, for an
 // extraction). Within a unit a later node takes addresses from an earlier one:
 // children come after their parents. Functions in functions that hold none of the
-// addresses (closures, OpenMP's) are found by a deep walk only.
+// addresses (closures, OpenMP's), and in types, are found by a deep walk only.
 func (r *reader) walk(number int32, deep bool) error {
 	skeleton := r.data.active[number]
 	u, err := r.entriesOf(skeleton)
@@ -67,17 +69,19 @@ func (r *reader) walk(number int32, deep bool) error {
 		switch {
 		case a.class == classFunction && a.hasPC:
 			p = u.read(d, a.keep, p, &v)
+			skeleton.nested = skeleton.nested || inner.hidden
 			inner = r.enterFunction(u, number, &v)
-			jump = inner.node == 0 && !deep
+			jump, inner.hidden = inner.node == 0 && !deep, inner.node == 0
 		case a.class == classInlined && a.hasPC && inner.node != 0:
 			p = u.read(d, a.keep, p, &v)
 			inner = r.enterInlined(u, number, &v, inner)
 			jump = inner.node == 0
 		case a.fixed >= 0:
 			p += int(a.fixed)
-		case a.sibling && a.class == classOpaque:
+		case a.sibling && (a.class == classOpaque || a.class == classType):
 			p = u.read(d, a.skip, p, &v)
-			jump = true
+			jump = a.class == classOpaque || !deep
+			inner.hidden = true
 		default:
 			p = u.pass(d, a.skip, p)
 		}

@@ -2,6 +2,7 @@ package pclntab_test
 
 import (
 	"encoding/binary"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ffikit/ffikit/go/model"
+	"github.com/ffikit/ffikit/go/object"
 	"github.com/ffikit/ffikit/go/pclntab"
 )
 
@@ -48,6 +50,23 @@ func TestEachVisitsInOrder(t *testing.T) {
 	}
 }
 
+// A function that is still decoded is asked again, for what lies before.
+func TestAskingBackwards(t *testing.T) {
+	table, again := open(t, program(t, "local")), open(t, program(t, "local"))
+	visit := functionNamed(t, table, "words/work.(*visitor).visit")
+	var addrs []model.VirtAddr
+	for addr := visit.Start; addr < visit.End; addr++ {
+		addrs = append(addrs, addr)
+	}
+	forwards, err := table.Resolve(addrs)
+	require.NoError(t, err)
+	for i := len(addrs) - 1; i >= 0; i-- {
+		frames, err := again.Resolve(addrs[i : i+1])
+		require.NoError(t, err)
+		require.Equal(t, forwards[i], frames[0], addrs[i])
+	}
+}
+
 func TestEachAllocatesNothingForAnAddress(t *testing.T) {
 	table := open(t, program(t, "local"))
 	addrs := randomAddrs(table, 20000)
@@ -61,7 +80,7 @@ func TestEachAllocatesNothingForAnAddress(t *testing.T) {
 // Inlined calls without end cost no more than their budget, also where each
 // address is in a function of its own.
 func TestNodesComeOutOfABudget(t *testing.T) {
-	const depth, functions, span = 500, 700, 1 << 10
+	const depth, functions, span = 500, 2000, 1 << 10
 	f := &forge{order: binary.LittleEndian, size: 8}
 	for i := range functions {
 		f.functions = append(f.functions, forgedFunction{name: "main.f", start: uint32(i * span), end: uint32((i + 1) * span)})
@@ -90,13 +109,18 @@ func TestNodesComeOutOfABudget(t *testing.T) {
 		addrs[i] = forgedText + model.VirtAddr(i+1)*span - 1
 	}
 	answered := 0
-	require.Error(t, table.Each(addrs, func(_ int, frames []model.Frame) {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	require.ErrorIs(t, table.Each(addrs, func(_ int, frames []model.Frame) {
 		if len(frames) == depth+1 {
 			answered++
 		}
-	}))
-	assert.Greater(t, answered, 100)
+	}), object.ErrLimit)
+	runtime.ReadMemStats(&after)
+	assert.Greater(t, answered, 150)
 	assert.Less(t, answered, 300)
+	// A million nodes would take 28 MB, and as much again until there is room.
+	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(16<<20))
 	extracted, err := table.Extract(3)
 	require.Error(t, err)
 	requireSound(t, extracted)

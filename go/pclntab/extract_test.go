@@ -2,6 +2,7 @@ package pclntab_test
 
 import (
 	"encoding/binary"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"path/filepath"
@@ -152,6 +153,30 @@ func TestExtractOfForgedTables(t *testing.T) {
 				assert.Positive(t, inlined)
 			}
 		}
+	}
+}
+
+// A gap between text sections may be where one worker's functions end and the
+// next one's start.
+func TestExtractAcrossPieces(t *testing.T) {
+	const span = 0x10
+	f := &forge{order: binary.LittleEndian, size: 8}
+	for i := range uint32(1500) {
+		f.functions = append(f.functions, forgedFunction{
+			name: fmt.Sprint("main.f", i), start: i * span, end: (i + 1) * span, line: 3, files: []step{{span, 0}}, lines: []step{{span, int32(4 + i)}},
+		})
+	}
+	for _, split := range []uint64{511, 512, 513, 1024} {
+		f.sections = [][3]uint64{{0, split * span, forgedText}, {split * span, 1500 * span, forgedText + split*span + 0x40}}
+		program := f.build()
+		image := program.image()
+		image.Segments[0].SizeBytes = 1 << 16
+		table, err := pclntab.New(image)
+		require.NoError(t, err)
+		extracted, err := table.Extract(2)
+		require.NoError(t, err)
+		requireSameFrames(t, table, extracted, 5000)
+		assert.Nil(t, framesIn(extracted, forgedText+model.VirtAddr(split*span)))
 	}
 }
 

@@ -67,10 +67,36 @@ func readGNUSymbols(file *object.File) *gnuSymbols {
 	if err != nil {
 		table.entries = nil
 	}
-	slices.SortStableFunc(table.entries, func(a, b gnuSymbol) int {
-		return cmp.Or(cmp.Compare(a.section, b.section), cmp.Compare(a.addr, b.addr))
-	})
+	table.sort()
 	return table
+}
+
+// sort sorts by section and address, symbols of one place in the order of the
+// file. What is moved about is small, the symbols are not.
+func (t *gnuSymbols) sort() {
+	type place struct {
+		addr    uint64
+		section int32
+		index   uint32
+	}
+	places := make([]place, len(t.entries))
+	for i := range t.entries {
+		places[i] = place{t.entries[i].addr, int32(t.entries[i].section), uint32(i)}
+	}
+	slices.SortFunc(places, func(a, b place) int {
+		switch {
+		case a.section != b.section:
+			return cmp.Compare(a.section, b.section)
+		case a.addr != b.addr:
+			return cmp.Compare(a.addr, b.addr)
+		}
+		return cmp.Compare(a.index, b.index)
+	})
+	sorted := make([]gnuSymbol, len(places))
+	for i, each := range places {
+		sorted[i] = t.entries[each.index]
+	}
+	t.entries = sorted
 }
 
 // at returns the symbol that is blamed for addr.

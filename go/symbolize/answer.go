@@ -71,7 +71,6 @@ func cloneFrames(frames []model.Frame) []model.Frame {
 // does not know.
 func (m *module) eachRead(addrs []model.VirtAddr, visit func(i int, frames []model.Frame)) {
 	n := naming{module: m, addrs: addrs, visit: visit}
-	n.prepare()
 	if table := m.goTable(); table != nil {
 		m.eachOfTwo(table, addrs, n.emit)
 		return
@@ -181,19 +180,16 @@ type naming struct {
 	addrs  []model.VirtAddr
 	visit  func(i int, frames []model.Frame)
 	single [1]model.Frame
-	// names are those of all addresses, where all are wanted.
+	// names are those of all addresses, where many are asked for.
 	names []string
 }
 
-// prepare finds the names of many addresses in the order of their addresses,
-// which is that of the symbol tables.
-func (n *naming) prepare() {
-	if len(n.addrs) > fewAddrs && n.module.from.opts.SymbolNames {
+// name is the symbol table's. Those of many addresses are found together, in the
+// order of their addresses, which is that of the table.
+func (n *naming) name(i int) string {
+	if n.names == nil && len(n.addrs) > fewAddrs {
 		n.names = n.module.symbolsAt(n.addrs)
 	}
-}
-
-func (n *naming) name(i int) string {
 	if n.names != nil {
 		return n.names[i]
 	}

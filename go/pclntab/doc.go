@@ -96,12 +96,14 @@ const (
 	rowsPerByte       = 2
 	freeRows          = 1 << 16
 
-	// What is kept of the file: so many pages of each of the table's regions at
+	// What is kept of the file: so many bytes of each of the table's regions at
 	// first, and at most. A cache grows when it missed so often for a page.
-	pageBytes     = 16 << 10
+	smallPageBits = 12
+	largePageBits = 14
+	manyLookups   = 1 << 9
 	slackBytes    = 64
-	fewPages      = 1 << 2
-	manyPages     = 1 << 6
-	limitPages    = 1 << 9
+	littleKept    = 64 << 10
+	muchKept      = 1 << 20
+	maxKeptPages  = 8 << 20
 	missesPerPage = 8
 )

@@ -17,6 +17,8 @@ import (
 func (t *Table) Extract(workers int) (*codemap.Table, error) {
 	t.begin(0)
 	t.forget()
+	t.names.expect(t.count)
+	t.files.expect(t.count)
 	t.textBytes = freeTextBytes + 2*int(t.names.size+t.files.size)
 	x := &extraction{of: t, base: t.sections[0].addr}
 	for _, r := range []*region{t.names, t.files, t.pcs, t.records} {

@@ -10,21 +10,23 @@ import (
 // page has one place that it can be kept in. Where nothing is, reading gives
 // nil; the first error of the contents is kept in problem.
 //
-// The cache starts small: of many addresses, looked up in order, most pages are
-// wanted once, and room that was used before costs no page fault. It grows when
-// the same pages come again.
+// Pages are small until many addresses are asked for at once. The cache starts
+// small, too: of many addresses, looked up in order, most pages are wanted once,
+// and room that was used before costs no page fault. It grows when the same
+// pages come again.
 type region struct {
 	contents io.ReaderAt
 	// start is where the region starts in contents, addr where in the image.
 	start, addr, size uint64
 	order             binary.ByteOrder
 	kept              []page // a power of two
-	limit             int    // of pages kept
+	pageBits          uint   // of the size of a page
+	keptBytes         int    // at first
 	misses            int
 	problem           error
 }
 
-// page holds pageBytes and slackBytes of what follows; behind the end of the
+// page holds its bytes and slackBytes of what follows; behind the end of the
 // region there are zeros. Whatever starts in a page and is no longer than the
 // slack can be read without a look at where the page ends.
 type page struct {
@@ -34,20 +36,33 @@ type page struct {
 }
 
 // regionOf is what the segment holds from addr on; it must be there.
-func regionOf(s *Segment, addr, size uint64, order binary.ByteOrder, pages, limit int) *region {
-	return &region{
-		contents: s.Contents, start: addr - uint64(s.VirtAddr), addr: addr, size: size, order: order,
-		kept: make([]page, pages), limit: limit,
+func regionOf(s *Segment, addr, size uint64, order binary.ByteOrder, keptBytes int) *region {
+	r := &region{
+		contents: s.Contents, start: addr - uint64(s.VirtAddr), addr: addr, size: size, order: order, keptBytes: keptBytes,
+	}
+	r.setPages(smallPageBits)
+	return r
+}
+
+func (r *region) setPages(bits uint) {
+	r.pageBits, r.kept, r.misses = bits, make([]page, r.keptBytes>>bits), 0
+}
+
+// expect prepares for so many lookups.
+func (r *region) expect(lookups int) {
+	if r != nil && lookups >= manyLookups && r.pageBits != largePageBits {
+		r.setPages(largePageBits)
 	}
 }
 
-// clone reads the same bytes with a cache of its own.
+// clone reads the same bytes with a cache of its own, for many lookups.
 func (r *region) clone() *region {
 	if r == nil {
 		return nil
 	}
 	twin := *r
-	twin.kept, twin.misses, twin.problem = make([]page, len(r.kept)), 0, nil
+	twin.problem = nil
+	twin.setPages(largePageBits)
 	return &twin
 }
 
@@ -58,27 +73,28 @@ func (r *region) at(offset uint64) []byte {
 	if offset >= r.size {
 		return nil
 	}
-	number := offset/pageBytes + 1
+	number, into := offset>>r.pageBits+1, offset&(1<<r.pageBits-1)
 	if place := &r.kept[number&uint64(len(r.kept)-1)]; place.number == number {
-		return place.data[offset%pageBytes:]
+		return place.data[into:]
 	}
 	if data := r.fill(number); data != nil {
-		return data[offset%pageBytes:]
+		return data[into:]
 	}
 	return nil
 }
 
 func (r *region) fill(number uint64) []byte {
-	if r.misses++; r.misses > missesPerPage*len(r.kept) && len(r.kept) < r.limit && uint64(len(r.kept)) <= r.size/pageBytes {
+	kept := uint64(len(r.kept)) << r.pageBits
+	if r.misses++; r.misses > missesPerPage*len(r.kept) && kept < min(maxKeptPages, r.size) {
 		r.grow()
 	}
 	place := &r.kept[number&uint64(len(r.kept)-1)]
 	if place.data == nil {
-		place.data = make([]byte, pageBytes+slackBytes)
+		place.data = make([]byte, 1<<r.pageBits+slackBytes)
 	}
 	place.number = 0
-	start := (number - 1) * pageBytes
-	length := min(pageBytes+slackBytes, r.size-start)
+	start := (number - 1) << r.pageBits
+	length := min(1<<r.pageBits+slackBytes, r.size-start)
 	if n, err := r.contents.ReadAt(place.data[:length], int64(r.start+start)); uint64(n) < length {
 		if err == nil || errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
@@ -105,7 +121,7 @@ func (r *region) grow() {
 
 // room is how many bytes from offset on lie in one page, before the slack.
 func (r *region) room(offset uint64) uint64 {
-	return min(pageBytes-offset%pageBytes, r.size-offset)
+	return min(1<<r.pageBits-offset&(1<<r.pageBits-1), r.size-offset)
 }
 
 // bytes returns at least length bytes at offset, which are no more than the

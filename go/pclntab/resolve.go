@@ -39,6 +39,9 @@ func (t *Table) Resolve(addrs []model.VirtAddr) ([][]model.Frame, error) {
 // Nothing is allocated for an address.
 func (t *Table) Each(addrs []model.VirtAddr, visit func(i int, frames []model.Frame)) error {
 	t.begin(len(addrs))
+	for _, r := range t.regions() {
+		r.expect(len(addrs))
+	}
 	for done := 0; done < len(addrs); done += addrsPerRound {
 		t.forgetMuch()
 		t.chains.left = freeFrames + framesPerAddr*min(addrsPerRound, len(addrs))
@@ -149,9 +152,14 @@ func (t *Table) begin(addrs int) {
 	t.textBytes, t.frames = freeTextBytes+textPerAddr*addrs, freeFrames+framesPerAddr*addrs
 }
 
+// regions are all of them; trees may be nil.
+func (t *Table) regions() [7]*region {
+	return [...]*region{t.names, t.units, t.files, t.pcs, t.starts, t.records, t.trees}
+}
+
 // finish returns the first problem of a call.
 func (t *Table) finish() error {
-	for _, r := range []*region{t.names, t.units, t.files, t.pcs, t.starts, t.records, t.trees} {
+	for _, r := range t.regions() {
 		if r != nil && r.problem != nil {
 			t.problem, r.problem = t.image.readError(r.addr, r.problem), nil
 		}

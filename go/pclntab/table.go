@@ -64,21 +64,21 @@ func newTable(image *Image, h *header, m []uint64) *Table {
 	if m[moduleTableLen] > segment.SizeBytes-start-h.table {
 		return nil
 	}
-	part := func(from, to uint64, pages, limit int) *region {
-		return regionOf(segment, h.addr+from, to-from, image.Order, pages, limit)
+	part := func(from, to uint64, keptBytes int) *region {
+		return regionOf(segment, h.addr+from, to-from, image.Order, keptBytes)
 	}
 	end := h.table + m[moduleTableLen]
 	t := &Table{
 		image: image, count: int(h.functions), minLC: h.minLC,
-		names: part(h.names, h.units, manyPages, limitPages), units: part(h.units, h.files, fewPages, manyPages),
-		files: part(h.files, h.pcs, fewPages, manyPages), pcs: part(h.pcs, h.table, manyPages, limitPages),
-		starts: part(h.table, h.table+8*h.functions+4, fewPages, manyPages), records: part(h.table, end, fewPages, limitPages),
+		names: part(h.names, h.units, muchKept), units: part(h.units, h.files, littleKept),
+		files: part(h.files, h.pcs, littleKept), pcs: part(h.pcs, h.table, muchKept),
+		starts: part(h.table, h.table+8*h.functions+4, littleKept), records: part(h.table, end, littleKept),
 	}
 	t.forget()
 	if s := image.segmentAt(m[moduleGoFunc]); s != nil && s.Contents != nil {
 		// Since Go 1.26 they lie within the table.
 		trees := m[moduleGoFunc]
-		t.trees = regionOf(s, trees, uint64(s.VirtAddr)+s.SizeBytes-trees, image.Order, fewPages, limitPages)
+		t.trees = regionOf(s, trees, uint64(s.VirtAddr)+s.SizeBytes-trees, image.Order, littleKept)
 	}
 	return t
 }

@@ -19,7 +19,7 @@ func (t *Table) Extract(workers int) (*codemap.Table, error) {
 	t.forget()
 	t.names.expect(t.count)
 	t.files.expect(t.count)
-	t.textBytes = freeTextBytes + 2*int(t.names.size+t.files.size)
+	t.textBytes = freeTextBytes + int(min(2*(t.names.size+t.files.size), 1<<30))
 	x := &extraction{of: t, base: t.sections[0].addr}
 	for _, r := range []*region{t.names, t.files, t.pcs, t.records} {
 		x.left.Add(int64(r.size) * rowsPerByte)

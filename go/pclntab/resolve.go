@@ -149,7 +149,8 @@ func (t *Table) framesOf(p place) []model.Frame {
 // begin grants the budget of a call about that many addresses.
 func (t *Table) begin(addrs int) {
 	t.problem = nil
-	t.textBytes, t.frames = freeTextBytes+textPerAddr*addrs, freeFrames+framesPerAddr*addrs
+	// No more than a 32-bit int holds.
+	t.textBytes, t.frames = freeTextBytes+textPerAddr*min(addrs, maxTexts), freeFrames+framesPerAddr*min(addrs, 1<<26)
 }
 
 // regions are all of them; trees may be nil.

@@ -146,3 +146,14 @@ func TestDamagedMiniDebugIsAnError(t *testing.T) {
 		assert.ErrorContains(t, err, "damaged")
 	}
 }
+
+func BenchmarkMiniDebug(b *testing.B) {
+	path, _ := withMini(b, sharedLibrary(b))
+	file := open(b, path)
+	b.ReportAllocs()
+	for b.Loop() {
+		found, err := file.OpenMiniDebug()
+		require.NoError(b, err)
+		b.SetBytes(found.SizeBytes())
+	}
+}

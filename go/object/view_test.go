@@ -39,7 +39,7 @@ func withNoise(t testing.TB, size int) (path string, noise []byte) {
 	noise = make([]byte, size)
 	random := rand.New(rand.NewPCG(1, 2))
 	for i := range noise {
-		noise[i] = byte(random.Uint32() >> 24)
+		noise[i] = byte(random.Uint32() >> 26) // 6 bits: it can be compressed
 	}
 	path = freestandingProgram(t)
 	raw := filepath.Join(t.TempDir(), "noise")
@@ -219,5 +219,25 @@ func BenchmarkViewLoadAll(b *testing.B) {
 		require.NoError(b, err)
 		require.NoError(b, view.LoadAll())
 		require.NoError(b, file.Close())
+	}
+}
+
+func BenchmarkViewCompressed(b *testing.B) {
+	plain, noise := withNoise(b, 20*block)
+	for _, kind := range []string{"zlib", "zstd"} {
+		b.Run(kind, func(b *testing.B) {
+			path := filepath.Join(b.TempDir(), "packed")
+			run(b, ".", "llvm-objcopy-19", "--compress-debug-sections="+kind, plain, path)
+			b.SetBytes(int64(len(noise)))
+			b.ReportAllocs()
+			for b.Loop() {
+				file, err := object.Open(path)
+				require.NoError(b, err)
+				view, err := file.View(".debug_str")
+				require.NoError(b, err)
+				require.NoError(b, view.LoadAll())
+				require.NoError(b, file.Close())
+			}
+		})
 	}
 }

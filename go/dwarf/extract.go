@@ -2,6 +2,8 @@ package dwarf
 
 import (
 	"cmp"
+	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -52,7 +54,7 @@ func (d *Data) Extract(workers int) (*codemap.Table, error) {
 					done <- unitDone{number: -1}
 					return
 				}
-				r.extract(number, e)
+				r.extractSafely(number, e)
 				done <- unitDone{number, e}
 			}
 		}(readers[i])
@@ -179,6 +181,18 @@ func newExtraction(d *Data) *extraction {
 		base: d.codeStart, limit: d.codeEnd,
 		declared: make([]declared, declaredPlaces), kept: make([]placeKept, placesKept),
 	}
+}
+
+// extractSafely is extract in a worker, whose panics nobody else could turn into
+// an error: the unit is damage then.
+func (r *reader) extractSafely(number int32, e *extraction) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			r.note(fmt.Errorf("%s: internal error (please report it): %v\n%s", r.data.file.Path(), cause, debug.Stack()))
+			e.nodes, e.decls, e.places, e.lanes = nil, nil, nil, lanes{}
+		}
+	}()
+	r.extract(number, e)
 }
 
 // extract reads one unit into e.

@@ -1,6 +1,9 @@
 package dwarf
 
-import "bytes"
+import (
+	"bytes"
+	"math"
+)
 
 // stepKind is how one attribute is passed over or read.
 type stepKind uint8
@@ -173,7 +176,7 @@ func (v *values) number(s slot) uint64 {
 
 // damaged is the place that a reader of attributes returns where they cannot be
 // read: it lies behind every unit's end.
-const damaged = 1 << 62
+const damaged = math.MaxInt >> 1
 
 // read executes steps at p, in d, which are the bytes of u's .debug_info. It
 // returns the place behind the entry, or damaged.

@@ -168,7 +168,7 @@ func (j *joiner) pieces(runsOf func(*lanes) []run, last bool, visit func(l *lane
 			if !last {
 				order = 1<<32 - 1 - order
 			}
-			rank := uint64(1<<31-number)<<32 | order
+			rank := (1<<31-uint64(number))<<32 | order
 			intervals = append(intervals, interval{r.start, r.end, rank, int32(len(origins))})
 			origins = append(origins, origin{int32(number), int32(i)})
 		}

@@ -48,8 +48,7 @@ func (r *reader) walk(number int32, deep bool) error {
 	scopes := append(r.scopes[:0], scope{})
 	defer func() { r.scopes = scopes[:0] }()
 	var v values
-	first := true
-	for p := u.entries; p < u.end; first = false {
+	for p, first := u.entries, true; p < u.end; first = false {
 		off := p
 		code := uint64(d[p])
 		if p++; code >= 0x80 {

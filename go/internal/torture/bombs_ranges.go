@@ -54,22 +54,7 @@ func rangeBombs() []Bomb {
 			return executable(debug(".debug_abbrev", abbrevs.Bytes()), debug(".debug_info", bytes.Repeat(unit4(0, entries.Bytes()), many)),
 				debug(".debug_line", lineProgram4(nil)))
 		}),
-		one("aranges-overlapping", func() []byte {
-			// One set of 2^20 ranges, and 2^14 sets of one: DWARF 5, 6.1.2.
-			var abbrevs, entries, aranges, tuples writer
-			unitOf(&abbrevs, &entries)
-			for i := range uint64(1 << 20) {
-				tuples.u64(textAddr+i%textBytes, textBytes)
-			}
-			tuples.u64(0, 0)
-			aranges.u32(uint64(tuples.Len()+12)).u16(2).u32(0).u8(8, 0).u32(0)
-			aranges.Write(tuples.Bytes())
-			var set writer
-			set.u32(12+32).u16(2).u32(0).u8(8, 0).u32(0).u64(textAddr, textBytes, 0, 0)
-			aranges.repeat(set.Bytes(), 1<<14)
-			return executable(debug(".debug_abbrev", abbrevs.u8(0).Bytes()), debug(".debug_info", unit4(0, entries.Bytes())),
-				debug(".debug_aranges", aranges.Bytes()))
-		}),
+		one("aranges-overlapping", arangesOverlapping),
 		one("aranges-empty", func() []byte {
 			var set writer
 			set.u32(8).u16(2).u32(0).u8(0, 0)
@@ -168,4 +153,22 @@ func dwpIndex() map[string][]byte {
 		"main.dwp": executable(debug(".debug_abbrev.dwo", abbrevs.Bytes()), debug(".debug_info.dwo", unit4(0, entries.Bytes())),
 			debug(".debug_cu_index", index.Bytes()), debug(".debug_tu_index", index.Bytes())),
 	}
+}
+
+// arangesOverlapping is one set of 2^20 ranges, and 2^14 sets of one: DWARF 5,
+// 6.1.2.
+func arangesOverlapping() []byte {
+	var abbrevs, entries, aranges, tuples writer
+	unitOf(&abbrevs, &entries)
+	for i := range uint64(1 << 20) {
+		tuples.u64(textAddr+i%textBytes, textBytes)
+	}
+	tuples.u64(0, 0)
+	aranges.u32(uint64(tuples.Len()+12)).u16(2).u32(0).u8(8, 0).u32(0)
+	aranges.Write(tuples.Bytes())
+	var set writer
+	set.u32(12+32).u16(2).u32(0).u8(8, 0).u32(0).u64(textAddr, textBytes, 0, 0)
+	aranges.repeat(set.Bytes(), 1<<14)
+	return executable(debug(".debug_abbrev", abbrevs.u8(0).Bytes()), debug(".debug_info", unit4(0, entries.Bytes())),
+		debug(".debug_aranges", aranges.Bytes()))
 }

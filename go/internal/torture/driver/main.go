@@ -21,9 +21,13 @@ const (
 	maxRSSBytes = 512 << 20
 	// A file that only claims to be large is refused with less.
 	maxClaimRSSBytes = 256 << 20
-	hungAfterCPU     = 10 * time.Second
-	hungAfter        = 3 * time.Minute // also where it does nothing at all
-	killRSSBytes     = 2 << 30
+)
+
+// Limits at which a worker is ended.
+const (
+	hungAfterCPU = 10 * time.Second
+	hungAfter    = 3 * time.Minute // also where it does nothing at all
+	killRSSBytes = 2 << 30
 )
 
 type settings struct {
@@ -31,7 +35,9 @@ type settings struct {
 	mutants, workers, every         int
 	seed                            uint64
 	only                            string
-	shortest                        bool
+	// environment is added to the workers'.
+	environment []string
+	shortest    bool
 }
 
 func main() {

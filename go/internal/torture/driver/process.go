@@ -41,6 +41,7 @@ func (p *process) start() error {
 	p.command = exec.Command(program, "worker", p.s.corpus, p.s.manifest)
 	p.command.Dir, p.command.Stderr = p.folder, p.stderr
 	p.command.Env = append(os.Environ(), "GOTRACEBACK=all", "XDG_CACHE_HOME="+filepath.Join(p.folder, "cache"))
+	p.command.Env = append(p.command.Env, p.s.environment...)
 	stdin, err := p.command.StdinPipe()
 	if err != nil {
 		return err
@@ -135,7 +136,7 @@ func (p *process) lost(j *job, why string) *outcome {
 }
 
 // maxWords is how much of what a worker said at its end is shown.
-const maxWords = 16 << 10
+const maxWords = 8 << 10
 
 // lastWords are what the worker said at its end: of stacks, that of the mutant.
 func (p *process) lastWords() string {

@@ -71,7 +71,7 @@ func usageOf(pid int) (cpu time.Duration, resident int64) {
 func usageAfter(command *exec.Cmd) (cpu time.Duration, peak int64) {
 	state := command.ProcessState
 	if usage, ok := state.SysUsage().(*syscall.Rusage); ok {
-		peak = usage.Maxrss << 10
+		peak = int64(usage.Maxrss) << 10
 	}
 	return state.UserTime() + state.SystemTime(), peak
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/ffikit/ffikit/go/internal/torture"
 	"github.com/ffikit/ffikit/go/model"
@@ -36,6 +37,18 @@ type part struct {
 	name    string
 	content []byte
 	aims    []torture.Aim
+}
+
+// limits are what reading the subject, in any one way, may take. Bombs have a
+// watchdog only.
+func (s *subject) limits() (cpu time.Duration, rssBytes int64) {
+	switch {
+	case s.bomb == nil:
+		return maxCPU, maxRSSBytes
+	case s.bomb.Claims:
+		return hungAfterCPU, maxClaimRSSBytes
+	}
+	return hungAfterCPU, maxBombRSSBytes
 }
 
 const (

@@ -15,17 +15,23 @@ import (
 	"time"
 )
 
-// Limits that each mutant must keep: FACTS, "Trust".
+// Limits that each mutant must keep.
 const (
 	maxCPU      = 2 * time.Second
 	maxRSSBytes = 512 << 20
-	// A file that only claims to be large is refused with less.
+)
+
+// Limits of bombs, by what they are. One that only claims to be large is refused
+// with little; the others hold up to 200 MB, or 20 MB of entries that stand for
+// as much work as they can, and must end. How long they take is printed.
+const (
 	maxClaimRSSBytes = 256 << 20
+	maxBombRSSBytes  = 768 << 20
 )
 
 // Limits at which a worker is ended.
 const (
-	hungAfterCPU = 10 * time.Second
+	hungAfterCPU = 20 * time.Second
 	hungAfter    = 3 * time.Minute // also where it does nothing at all
 	killRSSBytes = 2 << 30
 )

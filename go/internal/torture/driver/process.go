@@ -179,13 +179,13 @@ func (p *process) runCommand(s *subject, result *outcome) error {
 		if err != nil && !errors.As(err, &ended) {
 			return err
 		}
-		result.judgeCommand(command, stdout.String(), stderr.String())
+		result.judgeCommand(s, command, stdout.String(), stderr.String())
 	}
 	return nil
 }
 
 // judgeCommand holds one run to the contract of the command.
-func (o *outcome) judgeCommand(command *exec.Cmd, stdout, stderr string) {
+func (o *outcome) judgeCommand(s *subject, command *exec.Cmd, stdout, stderr string) {
 	said := strings.TrimSpace(stderr)
 	if len(said) > maxWords {
 		said = said[:maxWords]
@@ -209,6 +209,7 @@ func (o *outcome) judgeCommand(command *exec.Cmd, stdout, stderr string) {
 	if peak > o.RSSBytes {
 		o.RSSBytes, o.LargestReading = peak, "the command"
 	}
+	maxCPU, maxRSSBytes := s.limits()
 	if cpu > maxCPU {
 		o.fail("command: took %.1f s of CPU", cpu.Seconds())
 	}

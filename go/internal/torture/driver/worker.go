@@ -134,12 +134,8 @@ func torment(corpus string, s *subject, j *job) (*outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	limit := int64(maxRSSBytes)
 	if s.bomb != nil {
 		s.parts = nil // they were large to make
-		if s.bomb.Claims {
-			limit = maxClaimRSSBytes
-		}
 	}
 	if residentBytes() > retainBytes || s.bomb != nil {
 		debug.FreeOSMemory()
@@ -157,7 +153,7 @@ func torment(corpus string, s *subject, j *job) (*outcome, error) {
 			result.RSSBytes, result.LargestReading = peak, way.name
 		}
 	}
-	if result.RSSBytes > limit {
+	if _, limit := s.limits(); result.RSSBytes > limit {
 		result.fail("%s: took %d MB of memory", result.LargestReading, result.RSSBytes>>20)
 	}
 	return result, nil
@@ -180,7 +176,7 @@ func (o *outcome) measure(way reading, path string, s *subject, j *job) {
 	if took > o.CPUNS {
 		o.CPUNS, o.Reading = took, way.name
 	}
-	if took > maxCPU {
+	if limit, _ := s.limits(); took > limit {
 		o.fail("%s: took %.1f s of CPU", way.name, took.Seconds())
 	}
 	if fault != nil {

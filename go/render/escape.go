@@ -7,6 +7,10 @@ import (
 	"unicode/utf8"
 )
 
+// Printable makes one line that may be printed anywhere of strangers' text: at
+// most 4,096 characters of it, and nothing in it that a terminal obeys.
+func Printable(s string) string { return printable(s, 0) }
+
 // printable makes one line of text of whatever the evidence holds: control
 // and format characters (ESC, NUL, newlines, bidi overrides, zero-width
 // joiners) are written as \x1b, \n, \u202e; invalid UTF-8 becomes U+FFFD.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -70,7 +69,7 @@ func listCache() error {
 			return failure(err)
 		}
 	}
-	fmt.Fprintf(os.Stderr, "ffikit: %d indexes of %.1f MB in %s\n", len(entries), float64(total)/1e6, cache.Dir())
+	note("%d indexes of %.1f MB in %s", len(entries), float64(total)/1e6, cache.Dir())
 	return nil
 }
 
@@ -99,7 +98,7 @@ func buildIndexes(options symbolize.Options, files []string) error {
 		size, err := symbolizer.BuildIndex(file)
 		if err != nil {
 			failed = true
-			fmt.Fprintf(os.Stderr, "ffikit: %v\n", err)
+			noteError(err)
 			continue
 		}
 		if _, err := fmt.Printf("%9.1f MB  %q\n", float64(size)/1e6, file); err != nil {
@@ -119,7 +118,7 @@ func clearCache() error {
 	}
 	defer cache.Close()
 	removed, err := cache.Clear()
-	fmt.Fprintf(os.Stderr, "ffikit: removed %d indexes from %s\n", removed, cache.Dir())
+	note("removed %d indexes from %s", removed, cache.Dir())
 	if err != nil {
 		return failure(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/ffikit/ffikit/go/compat"
+	"github.com/ffikit/ffikit/go/render"
 	"github.com/ffikit/ffikit/go/symbolize"
 )
 
@@ -50,7 +51,7 @@ func speak(program compat.Program, name string, args []string) int {
 			// The only paths here are those that the caller gave.
 			options, err := flags.options(context.Background(), true)
 			if err != nil {
-				fmt.Fprintf(os.Stderr, "%s: %v\n", name, err) // and answer from what is here
+				fmt.Fprintf(os.Stderr, "%s: %s\n", name, render.Printable(err.Error())) // and answer from what is here
 			}
 			options.SymbolNames = sources.SymbolNames
 			return symbolize.New(options)

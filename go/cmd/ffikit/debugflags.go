@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -74,7 +73,7 @@ func (f *debugFlags) options(ctx context.Context, trustPaths bool) (symbolize.Op
 	options.Fetch = func(buildID string) (string, error) {
 		path, err := client.Fetch(ctx, buildID)
 		if err != nil && !errors.Is(err, debuginfod.ErrNotFound) && told.Add(1) <= maxFetchErrors {
-			fmt.Fprintf(os.Stderr, "ffikit: %v\n", err)
+			noteError(err)
 		}
 		return path, err
 	}
@@ -85,7 +84,7 @@ func (f *debugFlags) options(ctx context.Context, trustPaths bool) (symbolize.Op
 // answers come without it, and nobody need know.
 func noteCache(err error) {
 	if errors.Is(err, symbolize.ErrCacheRefused) {
-		fmt.Fprintf(os.Stderr, "ffikit: %v\n", err)
+		noteError(err)
 	}
 }
 
@@ -95,6 +94,6 @@ const maxFetchErrors = 10
 // asking tells a person what is waited for.
 func asking(server, buildID string) {
 	if term.IsTerminal(int(os.Stderr.Fd())) {
-		fmt.Fprintf(os.Stderr, "ffikit: asking %s for the debug file of build %s\n", server, buildID)
+		note("asking %s for the debug file of build %s", server, buildID)
 	}
 }

@@ -55,9 +55,9 @@ func runDoctor(command *cobra.Command, paths []string, asJSON bool) error {
 			}
 		}
 		for _, partial := range unread {
-			fmt.Fprintf(os.Stderr, "ffikit: %s: %s\n", partial.File, partial.Reason)
+			note("%s: %s", partial.File, partial.Reason)
 		}
-		fmt.Fprintf(os.Stderr, "ffikit: looked at the environment and %s: %s\n",
+		note("looked at the environment and %s: %s",
 			counted(len(modules), "object file"), counted(len(findings), "fault"))
 	}
 	switch {

@@ -49,7 +49,7 @@ func (f *symbolizeFlags) filter(ctx context.Context, args []string) error {
 		return err
 	}
 	if term.IsTerminal(int(os.Stdin.Fd())) {
-		fmt.Fprintln(os.Stderr, "ffikit: reading standard input (end it with Ctrl-D)")
+		note("reading standard input (end it with Ctrl-D)")
 	}
 	color, err := f.colored(os.Stdout)
 	if err != nil {
@@ -275,14 +275,14 @@ func (l *live) report(r *model.Report) error {
 // closing says on standard error what the stream itself cannot hold.
 func (l *live) closing(set *model.ReportSet, err error) {
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "ffikit: %v\n", err)
+		noteError(err)
 	}
 	partial := append(set.Partial, l.notes.failures...)
 	if len(partial) > 0 {
 		_ = render.Text(os.Stderr, &render.Document{ReportSet: model.ReportSet{Partial: partial}}, render.TextOptions{Width: width(os.Stderr)})
 	}
 	if n := l.notes.untrusted; n > 0 {
-		fmt.Fprintf(os.Stderr, "ffikit: %d frames name no build ID and were left as they are: --trust-paths looks them up by their paths alone\n", n)
+		note("%d frames name no build ID and were left as they are: --trust-paths looks them up by their paths alone", n)
 	}
 	l.flags.hint(set)
 }

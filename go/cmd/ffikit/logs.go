@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -25,14 +24,14 @@ func openLogs(names, evidence []string) ([]ffikit.Log, []model.Partial, func()) 
 	for _, name := range names {
 		if name == "-" {
 			if term.IsTerminal(int(os.Stdin.Fd())) {
-				fmt.Fprintln(os.Stderr, "ffikit: reading a log from standard input (end it with Ctrl-D)")
+				note("reading a log from standard input (end it with Ctrl-D)")
 			}
 			logs = append(logs, ffikit.Log{Name: "<stdin>", Reader: os.Stdin, Evidence: evidenceFiles(evidence)})
 			continue
 		}
 		file, err := openLog(name)
 		if err != nil {
-			fmt.Fprintf(os.Stderr, "ffikit: %s: %v\n", name, err)
+			note("%s: %v", name, err)
 			unread = append(unread, model.Partial{File: name, Reason: err.Error()})
 			continue
 		}

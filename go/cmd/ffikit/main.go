@@ -59,7 +59,7 @@ func main() {
 	program, name, rest, err := programMeant(os.Args[0], os.Args[1:])
 	switch {
 	case err != nil:
-		fmt.Fprintf(os.Stderr, "ffikit: %v\n", err)
+		noteError(err)
 		os.Exit(exitUsage)
 	case program != 0:
 		os.Exit(speak(program, name, rest))
@@ -80,11 +80,12 @@ func run(args []string) int {
 		// What cobra itself refuses is a matter of usage.
 		exit = &exitError{exitUsage, err}
 	}
-	if exit.err != nil {
-		fmt.Fprintf(os.Stderr, "ffikit: %v\n", exit.err)
-		if exit.code == exitUsage {
-			fmt.Fprintln(os.Stderr, "Run 'ffikit --help' for the verbs, 'ffikit VERB --help' for one.")
-		}
+	switch {
+	case exit.err == nil:
+	case exit.code == exitUsage:
+		noteUsage(exit.err)
+	default:
+		noteError(exit.err)
 	}
 	return exit.code
 }

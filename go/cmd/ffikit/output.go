@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -185,14 +184,14 @@ func (f *reportFlags) hint(set *model.ReportSet) {
 		return
 	}
 	for _, suppressed := range set.Suppressed {
-		fmt.Fprintf(os.Stderr, "ffikit: left out by %s: %s\n", suppressed.Rule, counted(suppressed.Count, "leak"))
+		note("left out by %s: %s", suppressed.Rule, counted(suppressed.Count, "leak"))
 	}
 	told := map[string]bool{}
 	for i := range set.Reports {
 		kind := set.Reports[i].Kind
 		if _, ok := handbook.Find(kind); ok && !told[kind] {
 			told[kind] = true
-			fmt.Fprintf(os.Stderr, "ffikit: more about it: ffikit explain %s\n", kind)
+			note("more about it: ffikit explain %s", kind)
 		}
 	}
 }

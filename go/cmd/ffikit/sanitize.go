@@ -128,11 +128,11 @@ func (f *sanitizeFlags) companion() (string, error) {
 		return "", err
 	}
 	if path == "" {
-		fmt.Fprintln(os.Stderr, "ffikit: without the companion, stacks end where Go begins: put libffikit_agent.so beside this command, or name it by "+sanitizer.CompanionEnv+" (ffikit explain companion)")
+		note("without the companion, stacks end where Go begins: put libffikit_agent.so beside this command, or name it by %s (ffikit explain companion)", sanitizer.CompanionEnv)
 		return "", nil
 	}
 	for _, notice := range sanitizer.CompanionNotices(os.Getenv("ASAN_OPTIONS")) {
-		fmt.Fprintln(os.Stderr, "ffikit: "+notice)
+		note("%s", notice)
 	}
 	return path, nil
 }
@@ -185,9 +185,9 @@ func (f *sanitizeFlags) finish(result *sanitizer.Result, set *model.ReportSet, o
 	if result.Signal != "" {
 		ended = "the command was ended by a signal: " + result.Signal
 	}
-	fmt.Fprintf(os.Stderr, "ffikit: %s; %s\n", counted(len(set.Reports), "finding"), ended)
+	note("%s; %s", counted(len(set.Reports), "finding"), ended)
 	if f.output != "" {
-		fmt.Fprintf(os.Stderr, "ffikit: JSON in %s\n", f.output)
+		note("JSON in %s", f.output)
 	}
 	f.hint(set)
 	switch {

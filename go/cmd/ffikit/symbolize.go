@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -138,7 +137,7 @@ func (f *symbolizeFlags) logs(ctx context.Context, names []string) error {
 	}
 	f.hint(set)
 	if len(set.Reports) == 0 && !f.json {
-		fmt.Fprintln(os.Stderr, "ffikit: no sanitizer report found")
+		note("no sanitizer report found")
 	}
 	return exit(f.code(set))
 }

@@ -98,9 +98,10 @@ func (s *Symbolizer) drop(m *module) {
 
 // replaced tells whether another file lies at the path by now. A build ID that
 // was asked for and found makes that meaningless; the files of an image are as
-// they were.
+// they were; and KeepOpened does not care.
 func (m *module) replaced() bool {
-	if m.key.buildID != "" || m.from.opts.Root != "" {
+	opts := &m.from.opts
+	if m.key.buildID != "" || opts.Root != "" || opts.KeepOpened && m.failure == nil {
 		return false
 	}
 	info, err := os.Stat(m.key.path)

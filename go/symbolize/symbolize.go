@@ -15,6 +15,7 @@ import (
 	"sync"
 
 	"github.com/ffikit/ffikit/go/model"
+	"github.com/ffikit/ffikit/go/object"
 )
 
 // Options say where symbols may come from.
@@ -29,6 +30,11 @@ type Options struct {
 	// DebugDirs are searched for separate debug files by build ID and debug
 	// link; nil means /usr/lib/debug.
 	DebugDirs []string
+	// KeepOpened answers for a module from the file that was opened first, also
+	// after another one was put at its path, or none: so does a program that
+	// reads live streams, where running processes still have the old one. Only
+	// a module that 64 others were asked for after is opened anew.
+	KeepOpened bool
 	// Fetch, where it is set, gets the debug information of a build from
 	// somewhere else, and is asked last: the path of a file, which is opened
 	// and must be of that build. It may be called from several threads.
@@ -145,6 +151,24 @@ func (s *Symbolizer) Resolve(path, buildID string, addrs []model.VirtAddr) ([][]
 		return nil, m.damage
 	}
 	return frames, nil
+}
+
+// File calls use with the open file of a module that Each would answer for: the
+// module itself, or its debug file where only that is here. It is good until
+// use returns, and use must not use the Symbolizer. The error is that of Each
+// for a module that cannot be read; use is not called then.
+func (s *Symbolizer) File(path, buildID string, use func(*object.File)) error {
+	m := s.acquire(path, strings.ToLower(buildID))
+	defer m.mu.Unlock()
+	switch {
+	case m.failure != nil:
+		return m.failure
+	case m.file != nil:
+		use(m.file)
+	default:
+		use(m.separate)
+	}
+	return nil
 }
 
 // Close gives back all opened files. The Symbolizer may be used again and

@@ -54,6 +54,8 @@ func speak(program compat.Program, name string, args []string) int {
 				fmt.Fprintf(os.Stderr, "%s: %s\n", name, render.Printable(err.Error())) // and answer from what is here
 			}
 			options.SymbolNames = sources.SymbolNames
+			// As the program does: who writes to it runs on after a rebuild.
+			options.KeepOpened = true
 			return symbolize.New(options)
 		},
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ffikit/ffikit/go/model"
 	"github.com/ffikit/ffikit/go/object"
 	"github.com/ffikit/ffikit/go/symbolize"
 )
@@ -53,21 +54,23 @@ func TestKeptOpened(t *testing.T) {
 	ask(0, len(addrs))
 	require.NoError(t, os.Remove(path))
 	ask(0, len(addrs))
-	var entries []string
-	require.NoError(t, symbolizer.File(path, "", func(file *object.File) {
-		assert.Equal(t, buildID(t, old), file.BuildID())
+	file, err := symbolizer.File(path, "")
+	require.NoError(t, err)
+	assert.Equal(t, buildID(t, old), file.BuildID())
+	var names []string
+	require.NoError(t, symbolizer.Each(path, "", addrs[:1], func(int, []model.Frame) {
 		require.NoError(t, file.EachSymbol(func(s object.Symbol) bool {
-			entries = append(entries, s.Name)
+			names = append(names, s.Name)
 			return true
 		}))
 	}))
-	assert.Contains(t, entries, "outer")
+	assert.Contains(t, names, "outer")
 
 	put(rebuilt)
 	require.NoError(t, symbolizer.Close())
-	require.NoError(t, symbolizer.File(path, "", func(file *object.File) {
-		assert.Equal(t, buildID(t, rebuilt), file.BuildID(), "another use of the Symbolizer")
-	}))
+	file, err = symbolizer.File(path, "")
+	require.NoError(t, err)
+	assert.Equal(t, buildID(t, rebuilt), file.BuildID(), "another use of the Symbolizer")
 }
 
 // File gives what answers, and fails where Each does.
@@ -75,16 +78,14 @@ func TestFileOfAModule(t *testing.T) {
 	path := smallC(t)
 	symbolizer := symbolize.New(symbolize.Options{})
 	defer symbolizer.Close()
-	never := func(*object.File) { t.Error("not that file") }
-	assert.ErrorIs(t, symbolizer.File(path+"-not", "", never), os.ErrNotExist)
+	_, err := symbolizer.File(path+"-not", "")
+	assert.ErrorIs(t, err, os.ErrNotExist)
 	var mismatch *symbolize.MismatchError
-	assert.ErrorAs(t, symbolizer.File(path, "abcd", never), &mismatch)
-	asked := 0
-	require.NoError(t, symbolizer.File(path, buildID(t, path), func(file *object.File) {
-		asked++
-		assert.Equal(t, path, file.Path())
-	}))
-	assert.Equal(t, 1, asked)
+	_, err = symbolizer.File(path, "abcd")
+	assert.ErrorAs(t, err, &mismatch)
+	file, err := symbolizer.File(path, buildID(t, path))
+	require.NoError(t, err)
+	assert.Equal(t, path, file.Path())
 
 	// Of a module that is not here, its debug file.
 	tree := t.TempDir()
@@ -94,9 +95,7 @@ func TestFileOfAModule(t *testing.T) {
 	run(t, ".", "cp", path, debug)
 	elsewhere := symbolize.New(symbolize.Options{DebugDirs: []string{tree}})
 	defer elsewhere.Close()
-	require.NoError(t, elsewhere.File("/no/such/module", id, func(file *object.File) {
-		asked++
-		assert.Equal(t, id, file.BuildID())
-	}))
-	assert.Equal(t, 2, asked)
+	file, err = elsewhere.File("/no/such/module", id)
+	require.NoError(t, err)
+	assert.Equal(t, debug, file.Path())
 }

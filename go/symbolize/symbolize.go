@@ -153,22 +153,21 @@ func (s *Symbolizer) Resolve(path, buildID string, addrs []model.VirtAddr) ([][]
 	return frames, nil
 }
 
-// File calls use with the open file of a module that Each would answer for: the
-// module itself, or its debug file where only that is here. It is good until
-// use returns, and use must not use the Symbolizer. The error is that of Each
-// for a module that cannot be read; use is not called then.
-func (s *Symbolizer) File(path, buildID string, use func(*object.File)) error {
+// File is the open file of the module that Each answers for: the module itself,
+// or its debug file where only that is here. It may be read within visits of
+// Each for that module, too. It stays the Symbolizer's, and is good until other
+// modules are asked for or Close is called: it is for who alone uses the
+// Symbolizer. The error is that of Each for a module that cannot be read.
+func (s *Symbolizer) File(path, buildID string) (*object.File, error) {
 	m := s.acquire(path, strings.ToLower(buildID))
 	defer m.mu.Unlock()
 	switch {
 	case m.failure != nil:
-		return m.failure
+		return nil, m.failure
 	case m.file != nil:
-		use(m.file)
-	default:
-		use(m.separate)
+		return m.file, nil
 	}
-	return nil
+	return m.separate, nil
 }
 
 // Close gives back all opened files. The Symbolizer may be used again and

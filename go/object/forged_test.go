@@ -151,7 +151,7 @@ func TestTablesOfRelocationsAreCounted(t *testing.T) {
 		assert.ErrorIs(t, view.LoadAll(), object.ErrLimit)
 	})
 	assert.Equal(t, []object.AddrRange(nil), file.ExecRanges())
-	_, ok := file.SectionBase(".debug_info")
+	_, _, ok := file.SectionBase(".debug_info")
 	assert.False(t, ok)
 	assert.Equal(t, model.VirtAddr(0), file.Sections()[1].VirtAddr)
 }

@@ -27,7 +27,7 @@ func readEverything(t testing.TB, file *object.File) {
 	sections := file.Sections()
 	for i := range sections[:min(len(sections), 64)] {
 		_, _ = file.SectionData(&sections[i])
-		_, _ = file.SectionBase(sections[i].Name)
+		_, _, _ = file.SectionBase(sections[i].Name)
 		readView(t, file, sections[i].Name)
 	}
 	readSymbols(t, file)

@@ -73,14 +73,15 @@ func alignUp(n, align uint64) uint64 { return (n + align - 1) &^ (align - 1) }
 
 // SectionBase returns the address of the first section of that name that is
 // loaded: its own, or, in a relocatable object, the one that it was given. A
-// place given as an offset into a section lies that much behind it.
-func (f *File) SectionBase(name string) (model.VirtAddr, bool) {
+// place given as an offset into a section lies that much behind it, if the
+// offset is below sizeBytes; behind that lie other sections.
+func (f *File) SectionBase(name string) (base model.VirtAddr, sizeBytes uint64, ok bool) {
 	for i := range f.sections {
 		if s := &f.sections[i]; s.Name == name && s.Flags&elf.SHF_ALLOC != 0 {
-			return s.VirtAddr, true
+			return s.VirtAddr, s.SizeBytes, true
 		}
 	}
-	return 0, false
+	return 0, 0, false
 }
 
 // linkage is what a linker would make of the debug sections of a relocatable

@@ -313,7 +313,7 @@ func TestNoSectionHeaders(t *testing.T) {
 	table, err := file.FunctionSymbols()
 	require.NoError(t, err)
 	assert.True(t, table.Empty())
-	_, ok := file.SectionBase(".text")
+	_, _, ok := file.SectionBase(".text")
 	assert.False(t, ok)
 }
 

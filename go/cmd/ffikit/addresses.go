@@ -81,18 +81,22 @@ func (f *symbolizeFlags) resolver(sources symbolize.Options, names normalize.Opt
 		return nil, f.object, err
 	}
 	defer file.Close()
-	base, ok := file.SectionBase(f.section)
+	base, sizeBytes, ok := file.SectionBase(f.section)
 	if !ok {
 		return nil, f.object, usageError("-j %q: %s has no section of that name that is loaded", f.section, f.object)
 	}
-	r.base = base
+	r.within, r.base, r.sizeBytes = true, base, sizeBytes
 	return r, f.object, nil
 }
 
 // fileResolver answers addresses of one file.
 type fileResolver struct {
-	path       string
-	base       model.VirtAddr // of the section that addresses count from
+	path string
+	// With -j, addresses count from base, that of a section, and lie below its
+	// size; within says that there is one.
+	within     bool
+	base       model.VirtAddr
+	sizeBytes  uint64
 	symbolizer *symbolize.Symbolizer
 	names      normalize.Options
 }
@@ -114,8 +118,12 @@ func (r *fileResolver) resolve(addrs []model.VirtAddr) ([]model.AddressFrames, [
 	var partial []model.Partial
 	answers := make([]model.AddressFrames, len(addrs))
 	for i, frames := range resolved {
+		behind := ""
+		if r.within && uint64(addrs[i]) >= r.sizeBytes {
+			frames, behind = nil, ", behind the section's end"
+		}
 		if len(frames) == 0 {
-			partial = append(partial, model.Partial{File: r.path, Reason: "nothing is known about " + addrs[i].String()})
+			partial = append(partial, model.Partial{File: r.path, Reason: "nothing is known about " + addrs[i].String() + behind})
 		}
 		normalize.Frames(frames, r.names)
 		answers[i] = model.AddressFrames{VirtAddr: addrs[i], Frames: frames}

@@ -12,25 +12,25 @@ import (
 
 // declarations are what the debug information of one file says beyond frames:
 // where variables were declared, and where the compilers ran. It is asked for
-// seldom (AddressSanitizer asks about the one global that was overrun), so one
-// file at a time is kept open.
+// seldom (AddressSanitizer asks about the one global that was overrun), so those
+// of one file at a time are kept.
 type declarations struct {
-	path      string
-	files     []*object.File
+	file      *object.File
+	separate  *object.File // where the debug information is, if not in file
 	data      *dwarf.Data
 	variables *dwarf.Variables // once asked for
 	folders   []string         // of compilations, the longest first; once asked for
 	read      struct{ variables, folders bool }
 }
 
-// declarationsOf opens those of m; nil where m is known by its build only.
+// declarationsOf opens those of m, whose file was opened.
 func (p *llvmProgram) declarationsOf(m *module) *declarations {
-	if m.path == "" {
+	if m.file == nil {
 		return nil
 	}
-	if p.declared == nil || p.declared.path != m.path {
+	if p.declared == nil || p.declared.file != m.file {
 		p.declared.close()
-		p.declared = &declarations{path: m.path}
+		p.declared = &declarations{file: m.file}
 		p.declared.open(p.sources.DebugDirs)
 	}
 	return p.declared
@@ -73,16 +73,13 @@ func (p *llvmProgram) relative(m *module, path string) string {
 // open reads the file's debug information, or that of its separate debug file;
 // where there is none, or none that can be read, nothing is known.
 func (d *declarations) open(debugDirs []string) {
-	file, err := object.Open(d.path)
-	if err != nil {
-		return
-	}
-	d.files = append(d.files, file)
+	file := d.file
 	if !file.HasDebugInfo() {
+		var err error
 		if file, err = file.OpenDebugFile(debugDirs); err != nil {
 			return
 		}
-		d.files = append(d.files, file)
+		d.separate = file
 	}
 	d.data, _ = dwarf.New(file)
 }
@@ -95,7 +92,7 @@ func (d *declarations) close() {
 	if d.data != nil {
 		_ = d.data.Close()
 	}
-	for _, file := range d.files {
-		_ = file.Close()
+	if d.separate != nil {
+		_ = d.separate.Close()
 	}
 }

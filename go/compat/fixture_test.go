@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -245,4 +246,17 @@ func lines(prefix string, addrs []uint64) string {
 		fmt.Fprintf(&text, "%s%#x\n", prefix, addr)
 	}
 	return text.String()
+}
+
+// symbolValue is the address of a symbol.
+func symbolValue(t testing.TB, path, name string) uint64 {
+	t.Helper()
+	file, err := elf.Open(path)
+	require.NoError(t, err)
+	defer file.Close()
+	symbols, err := file.Symbols()
+	require.NoError(t, err)
+	at := slices.IndexFunc(symbols, func(s elf.Symbol) bool { return s.Name == name })
+	require.GreaterOrEqual(t, at, 0, name)
+	return symbols[at].Value
 }

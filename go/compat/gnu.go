@@ -59,11 +59,11 @@ func (c *Command) runGNU(args []string) int {
 		command: c, options: options, names: newNames(options.demangle),
 		module: &module{path: options.object, name: options.object},
 	}
+	s := &session{protocol: p, resolver: c.Resolver(Sources{}), to: c.Out}
+	p.session = s
 	if !p.open() {
 		return statusFailed
 	}
-	s := &session{protocol: p, resolver: c.Resolver(Sources{}), to: c.Out}
-	p.session = s
 	if len(options.inputs) == 0 {
 		err = s.read(newInput(c.In, gnuLineBytes))
 	} else {
@@ -115,15 +115,13 @@ func (p *gnuProgram) open() bool {
 		c.errorf("%s: %s: invalid bfd target\n", c.Name, path)
 		return false
 	}
-	file, err := object.Open(path)
-	if err != nil {
-		p.refuse(err)
+	if p.module.open(p.session.resolver); p.module.failure != nil {
+		p.refuse(p.module.failure)
 		return false
 	}
-	defer file.Close()
-	p.digits = 2 * file.AddrSize()
+	p.digits = 2 * p.module.file.AddrSize()
 	p.mask = 1<<(4*p.digits) - 1
-	return p.options.section == "" || p.section(file)
+	return p.options.section == "" || p.section(p.module.file)
 }
 
 // refuse says in binutils' words why a file is not one to read.
@@ -189,7 +187,7 @@ func (p *gnuProgram) request(s *session, line []byte) {
 // named is the value of the first symbol of that name, mangled or not.
 func (p *gnuProgram) named(name string) (uint64, bool) {
 	if p.values == nil {
-		p.values = readGNUValues(p.options.object)
+		p.values = readGNUValues(p.module.file)
 	}
 	value, ok := p.values[name]
 	if ok {
@@ -292,11 +290,7 @@ func (p *gnuProgram) code(out []byte, _ *module, addr uint64, frames []model.Fra
 // table reads the symbols when they are first asked for.
 func (p *gnuProgram) table() *gnuSymbols {
 	if p.symbols == nil {
-		p.symbols = &gnuSymbols{}
-		if file, err := object.Open(p.options.object); err == nil {
-			p.symbols = readGNUSymbols(file)
-			_ = file.Close() // it was only read
-		}
+		p.symbols = readGNUSymbols(p.module.file)
 	}
 	return p.symbols
 }

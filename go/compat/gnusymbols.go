@@ -149,13 +149,8 @@ func (t *gnuSymbols) best(i int, addr uint64) gnuSymbol {
 
 // readGNUValues gives the value of the first symbol of each name, of .symtab
 // or, where that is empty, .dynsym.
-func readGNUValues(path string) map[string]uint64 {
+func readGNUValues(file *object.File) map[string]uint64 {
 	values := map[string]uint64{}
-	file, err := object.Open(path)
-	if err != nil {
-		return values
-	}
-	defer file.Close()
 	static := false
 	// A damaged table ends where the damage is.
 	_ = file.EachSymbol(func(s object.Symbol) bool {

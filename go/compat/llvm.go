@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/ffikit/ffikit/go/model"
 	"github.com/ffikit/ffikit/go/object"
 )
 
@@ -111,7 +110,7 @@ func (p *llvmProgram) run(inputs []string) int {
 	p.session = s
 	if p.fixed != nil && p.fixed.buildID == "" {
 		// A file that cannot be read ends it before anything is read.
-		if p.fixed.failure = s.resolver.Each(p.fixed.path, "", nil, func(int, []model.Frame) {}); p.fixed.failure != nil {
+		if p.fixed.open(s.resolver); p.fixed.failure != nil {
 			if p.style == styleJSON {
 				s.out = p.appendJSONError(s.out, p.fixed.name, 0, llvmReason(p.fixed))
 				s.flush()

@@ -140,10 +140,7 @@ func (p *llvmProgram) nameOf(frame *model.Frame) string {
 
 // answerOther answers the lines that are no plain address.
 func (p *llvmProgram) answerOther(out []byte, s *session, r lineRequest) []byte {
-	if r.module.failure == nil {
-		s.each(r.module, nil, func(int, []model.Frame) {})
-	}
-	if r.module.failure != nil && p.style == styleJSON && !r.module.told {
+	if r.module.open(s.resolver); r.module.failure != nil && p.style == styleJSON && !r.module.told {
 		r.module.told = r.module.buildID == ""
 		if r.symbol != "" {
 			return p.appendJSONSymbolError(out, r.module.name, r.symbol, llvmReason(r.module))

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/ffikit/ffikit/go/model"
+	"github.com/ffikit/ffikit/go/object"
 )
 
 // Program is one of the programs whose protocol is spoken.
@@ -38,6 +39,9 @@ func ProgramOf(name string) (Program, bool) {
 // Resolver answers for addresses as symbolize.Symbolizer does: visit is called
 // for each address in order, with frames that are good until it returns.
 type Resolver interface {
+	// File is the open file that Each answers from. It is read until other
+	// modules are asked for, within visits of Each too.
+	File(path, buildID string) (*object.File, error)
 	Each(path, buildID string, addrs []model.VirtAddr, visit func(i int, frames []model.Frame)) error
 }
 

@@ -56,7 +56,7 @@ func command(program compat.Program, args ...string) *compat.Command {
 		Program: program, Name: originals[program], Args: args, Version: "test", Getenv: os.Getenv,
 		Resolver: func(sources compat.Sources) compat.Resolver {
 			return symbolize.New(symbolize.Options{
-				TrustPaths: true, NoCache: true, DebugDirs: sources.DebugDirs, SymbolNames: sources.SymbolNames,
+				TrustPaths: true, NoCache: true, KeepOpened: true, DebugDirs: sources.DebugDirs, SymbolNames: sources.SymbolNames,
 			})
 		},
 	}

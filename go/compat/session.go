@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/ffikit/ffikit/go/model"
+	"github.com/ffikit/ffikit/go/object"
 )
 
 // module is an object file that input named.
@@ -17,7 +18,23 @@ type module struct {
 	failure error
 	told    bool
 
+	// file is the open one that was last answered from, and symbols is its
+	// table, once read. Never is the path opened for them: another build may
+	// lie there by now.
+	file    *object.File
 	symbols *symbols
+}
+
+// open finds the module's file, unless it is known to be unreadable.
+func (m *module) open(resolver Resolver) {
+	if m.failure != nil {
+		return
+	}
+	file, err := resolver.File(m.path, m.buildID)
+	if file != m.file {
+		m.file, m.symbols = file, nil
+	}
+	m.failure = err
 }
 
 // request is one line of input: an address in a module, or something other.
@@ -195,7 +212,7 @@ func (s *session) gather(m *module, from int) {
 // each asks the resolver, unless m is known to be unreadable. Where some
 // addresses had answers, the others just have none.
 func (s *session) each(m *module, addrs []model.VirtAddr, visit func(i int, frames []model.Frame)) {
-	if m.failure != nil {
+	if m.open(s.resolver); m.failure != nil {
 		return
 	}
 	visited := false

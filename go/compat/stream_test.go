@@ -18,6 +18,7 @@ import (
 
 	"github.com/ffikit/ffikit/go/compat"
 	"github.com/ffikit/ffikit/go/model"
+	"github.com/ffikit/ffikit/go/object"
 )
 
 // counter answers at once, and counts how it is asked.
@@ -26,6 +27,23 @@ type counter struct {
 	calls  int
 	addrs  int
 	most   int
+	// files are the ones that exist, so that what is read of them is not nothing.
+	files map[string]*object.File
+}
+
+func (c *counter) File(path, _ string) (*object.File, error) {
+	if strings.HasPrefix(path, "bad") {
+		return nil, os.ErrNotExist
+	}
+	file, known := c.files[path]
+	if !known {
+		if c.files == nil {
+			c.files = map[string]*object.File{}
+		}
+		file, _ = object.Open(path) // what is no file has no symbols
+		c.files[path] = file
+	}
+	return file, nil
 }
 
 func (c *counter) Each(path, _ string, addrs []model.VirtAddr, visit func(int, []model.Frame)) error {

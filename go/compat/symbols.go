@@ -27,23 +27,21 @@ type symbol struct {
 // never need them.
 func (m *module) table() *symbols {
 	if m.symbols == nil {
-		m.symbols = readSymbols(m.path)
+		m.symbols = readSymbols(m.file)
 	}
 	return m.symbols
 }
 
 // readSymbols takes .symtab, or .dynsym where that is empty. A damaged table
 // is as good as none.
-func readSymbols(path string) *symbols {
+func readSymbols(file *object.File) *symbols {
 	table := &symbols{}
-	file, err := object.Open(path)
-	if err != nil {
+	if file == nil {
 		return table
 	}
-	defer file.Close()
 	var static, dynamic []symbol
 	sourceFile := ""
-	err = file.EachSymbol(func(s object.Symbol) bool {
+	err := file.EachSymbol(func(s object.Symbol) bool {
 		switch {
 		case s.Kind == elf.STT_FILE && !s.Dynamic:
 			sourceFile = s.Name

@@ -128,15 +128,15 @@ func (p *program) add(s step) {
 	p.steps, p.distance = append(p.steps, s), 0
 }
 
-// table returns the abbreviations of u, read on first use.
-func (r *reader) table(u *unit) (*abbrevTable, error) {
+// table returns the abbreviations of u, read on first use: as many as can be.
+func (r *reader) table(u *unit) *abbrevTable {
 	if u.table != nil {
-		return u.table, nil
+		return u.table
 	}
 	key := tableKey{u.abbrevOff, u.version, u.addrSize, u.offsetSize}
 	if table, ok := u.image.tables[key]; ok {
 		u.table = table
-		return table, nil
+		return table
 	}
 	table, err := r.compile(u, 0)
 	if err != nil {
@@ -144,7 +144,7 @@ func (r *reader) table(u *unit) (*abbrevTable, error) {
 		r.note(err)
 	}
 	u.image.tables[key], u.table = table, table
-	return table, nil
+	return table
 }
 
 // compile reads the table of u; with only > 0 it ends at that code.

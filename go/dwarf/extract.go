@@ -81,38 +81,41 @@ func (d *Data) Extract(workers int) (*codemap.Table, error) {
 	return j.finish(), r.finish()
 }
 
-// prepareAll reads what the units share, so that workers only read.
+// prepareAll reads what the units share, so that workers only read: whole
+// sections, all units, and of each its root entry and its abbreviations. That is
+// of damaged units too, and of those that hold no code: others may refer to them.
 func (r *reader) prepareAll() {
 	d := r.data
-	for id := range sectionCount {
-		d.main.all(id)
-	}
-	if err := d.main.list(); err != nil {
-		r.note(err)
+	r.prepare(d.main)
+	if alt := d.main.alt(); alt != nil {
+		r.prepare(alt)
 	}
 	for _, u := range d.main.units {
-		whole, err := r.entriesOf(u)
-		if err != nil {
+		if _, err := r.entriesOf(u); err != nil {
 			r.note(err)
 			continue
 		}
 		r.linesOf(u)
-		for id := range sectionCount {
-			whole.image.all(id)
-		}
 		d.active = append(d.active, u)
 	}
-	if alt := d.main.alt(); alt != nil {
-		for id := range sectionCount {
-			alt.all(id)
-		}
-		if err := alt.list(); err != nil {
+	for _, im := range d.split.images {
+		r.prepare(im)
+	}
+}
+
+// prepare is prepareAll for one file. Those of split units come last: a root
+// entry is read by the skeleton that found it.
+func (r *reader) prepare(im *image) {
+	for id := range sectionCount {
+		im.all(id)
+	}
+	if err := im.list(); err != nil {
+		r.note(err)
+	}
+	for _, u := range im.units {
+		r.table(u)
+		if _, err := r.rootOf(u); err != nil {
 			r.note(err)
-		}
-		for _, u := range alt.units {
-			if _, err := r.entriesOf(u); err != nil {
-				r.note(err)
-			}
 		}
 	}
 }

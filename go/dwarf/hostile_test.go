@@ -244,5 +244,10 @@ func FuzzResolve(f *testing.F) {
 			}
 		}
 		_, _ = resolve(content, addrs[:min(len(addrs), 32)])
+		if file, err := object.NewFile("program", bytes.NewReader(content), int64(len(content))); err == nil {
+			if data, err := dwarf.New(file); err == nil {
+				_, _ = data.Extract(2)
+			}
+		}
 	})
 }

@@ -149,6 +149,9 @@ func (d *Data) unitPackage(r *reader) *unitPackage {
 	}
 	d.files = append(d.files, file)
 	im := newImage(file, true)
+	// Its units are found by the index alone, which says where the abbreviations of
+	// each are: none is listed, and a unit of a package refers to no other.
+	im.listed = true
 	s.images = append(s.images, im)
 	pack, err := openPackage(im)
 	if err != nil {

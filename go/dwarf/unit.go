@@ -20,8 +20,10 @@ type unit struct {
 	dwoID             uint64
 
 	table *abbrevTable
-	// root is what the root entry says, once it was read.
-	root *root
+	// root is what the root entry says, once it was read; rootErr is what went wrong
+	// with that.
+	root    *root
+	rootErr error
 	// skeleton is the unit of the program that a split unit belongs to: it has
 	// the addresses and the line table. strOffsets and rnglists are where in a
 	// package the split unit's parts of those sections start.
@@ -196,18 +198,23 @@ func (r *reader) rootRanges(u *unit, t *root) []addrRange {
 	return r.rangesOf(u, &v)
 }
 
-// rootOf returns what the root entry of u says, read once.
+// rootOf returns what the root entry of u says, read once; beside an error it is
+// as much of it as can be had.
 func (r *reader) rootOf(u *unit) (*root, error) {
-	if u.root != nil {
-		return u.root, nil
+	if u.root == nil {
+		u.rootErr = r.readRoot(u)
 	}
+	return u.root, u.rootErr
+}
+
+func (r *reader) readRoot(u *unit) error {
 	const look = 512
 	im := u.image
 	d, _ := im.need(secInfo, u.entries, min(u.entries+look, u.end))
 	u.root = &root{}
 	code, p := uleb(d, u.entries)
 	if code == 0 {
-		return u.root, nil // an empty unit
+		return nil // an empty unit
 	}
 	table := u.table
 	if table == nil {
@@ -216,12 +223,12 @@ func (r *reader) rootOf(u *unit) (*root, error) {
 	if table == nil {
 		var err error
 		if table, err = r.rootTable(u, code); err != nil && table.get(code) == nil {
-			return u.root, err
+			return err
 		}
 	}
 	a := table.get(code)
 	if a == nil || a.class != classRoot && a.class != classPartial || p > u.end {
-		return u.root, im.errorAt(secInfo, u.entries, object.ErrFormat, "the unit's first entry")
+		return im.errorAt(secInfo, u.entries, object.ErrFormat, "the unit's first entry")
 	}
 	// The bases point behind the sections' headers (DWARF 5, 7.26 to 7.28). They
 	// may stand behind what needs them, so the entry is read twice.
@@ -237,7 +244,7 @@ func (r *reader) rootOf(u *unit) (*root, error) {
 		im.need(secInfo, u.entries, u.end)
 	}
 	if u.read(d, a.keep, p, &v) == damaged {
-		return u.root, im.errorAt(secInfo, u.entries, object.ErrFormat, "the unit's first entry")
+		return im.errorAt(secInfo, u.entries, object.ErrFormat, "the unit's first entry")
 	}
 	if u.root.takeBases(&v) {
 		u.read(d, a.keep, p, &v)
@@ -247,7 +254,7 @@ func (r *reader) rootOf(u *unit) (*root, error) {
 	if id, ok := v.get(slotDwoID); ok && u.version < 5 {
 		u.dwoID = id
 	}
-	return u.root, nil
+	return nil
 }
 
 // rootTable reads abbreviations up to code. Small units may share theirs, so the

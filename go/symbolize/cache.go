@@ -24,12 +24,14 @@ import (
 const DefaultCacheBytes = 1 << 30
 
 // The files of a cache: an index, the mark of a file that was used but has no
-// index, a file that is being written, and the time of the last sweep.
+// index, the mark of an index that is being made or could not be, a file that is
+// being written, and the time of the last sweep.
 const (
-	indexSuffix = ".map"
-	seenSuffix  = ".seen"
-	tempPrefix  = "tmp-"
-	sweptName   = "swept"
+	indexSuffix  = ".map"
+	seenSuffix   = ".seen"
+	makingSuffix = ".making"
+	tempPrefix   = "tmp-"
+	sweptName    = "swept"
 )
 
 // touchAfter is how old the time of an index's last use may be: writing it at
@@ -235,8 +237,8 @@ func (c *Cache) openEntry(name string) (*codemap.Reader, *os.File, error) {
 
 // touch says that the index was used.
 func (c *Cache) touch(name string, file *os.File) {
-	now := time.Now()
-	if info, err := file.Stat(); err == nil && now.Sub(info.ModTime()) > touchAfter {
+	if info, err := file.Stat(); err == nil && older(info.ModTime(), touchAfter) {
+		now := time.Now()
 		_ = c.root.Chtimes(name, now, now) // of a folder that is read only, nothing is evicted
 	}
 }
@@ -296,7 +298,9 @@ func (c *Cache) publish(files []codemap.Identity, source codemap.Source) (sizeBy
 		_ = c.root.Remove(temp) // the next sweep tries again
 		return 0, c.writeError(err)
 	}
-	_ = c.root.Remove(key + seenSuffix) // an index is better evidence
+	for _, suffix := range []string{seenSuffix, makingSuffix} {
+		_ = c.root.Remove(key + suffix) // an index is better evidence
+	}
 	c.sweep()
 	return c.limit - out.left, nil
 }
@@ -362,7 +366,8 @@ func (c *Cache) Clear() (removed int, err error) {
 	for _, name := range names {
 		info, infoErr := name.Info()
 		if infoErr != nil || !ours(name.Name()) ||
-			strings.HasPrefix(name.Name(), tempPrefix) && time.Since(info.ModTime()) < tempLifetime {
+			strings.HasPrefix(name.Name(), tempPrefix) && !older(info.ModTime(), tempLifetime) ||
+			strings.HasSuffix(name.Name(), makingSuffix) && info.Size() == 0 && !spentClaim(info) {
 			continue
 		}
 		removeErr := c.root.Remove(name.Name())
@@ -381,7 +386,7 @@ func ours(name string) bool {
 	if name == sweptName || strings.HasPrefix(name, tempPrefix) {
 		return true
 	}
-	for _, suffix := range []string{indexSuffix, seenSuffix} {
+	for _, suffix := range []string{indexSuffix, seenSuffix, makingSuffix} {
 		if key, ok := strings.CutSuffix(name, suffix); ok {
 			raw, err := hex.DecodeString(key)
 			return err == nil && len(raw) == 16

@@ -15,12 +15,15 @@ const (
 	seenLifetime = 30 * 24 * time.Hour
 	sweepEvery   = 24 * time.Hour
 	maxSeen      = 4096
+	// clockSkew is how far the clocks of a file server and of this machine may
+	// differ: what is being written must not look old.
+	clockSkew = 10 * time.Minute
 )
 
 // sweepDaily sweeps if nobody did today: marks are left also where no index is
 // made.
 func (c *Cache) sweepDaily() {
-	if info, err := c.root.Stat(sweptName); err == nil && time.Since(info.ModTime()) < sweepEvery {
+	if info, err := c.root.Stat(sweptName); err == nil && !older(info.ModTime(), sweepEvery) {
 		return
 	}
 	if c.root.WriteFile(sweptName, nil, 0o600) == nil {
@@ -43,14 +46,14 @@ func (c *Cache) sweep() {
 		if err != nil || !ours(name.Name()) {
 			continue
 		}
-		age := time.Since(info.ModTime())
 		switch {
 		case strings.HasSuffix(name.Name(), indexSuffix):
 			indexes = append(indexes, info)
-		case strings.HasSuffix(name.Name(), seenSuffix) && age < seenLifetime:
+		case strings.HasSuffix(name.Name(), seenSuffix) && !older(info.ModTime(), seenLifetime):
 			seen = append(seen, info)
 		case strings.HasSuffix(name.Name(), seenSuffix),
-			strings.HasPrefix(name.Name(), tempPrefix) && age > tempLifetime:
+			strings.HasSuffix(name.Name(), makingSuffix) && spentClaim(info),
+			strings.HasPrefix(name.Name(), tempPrefix) && older(info.ModTime(), tempLifetime):
 			_ = c.root.Remove(name.Name())
 		}
 	}
@@ -69,7 +72,21 @@ func (c *Cache) sweep() {
 }
 
 func newestFirst(files []fs.FileInfo) {
+	used := func(info fs.FileInfo) time.Time {
+		if time.Until(info.ModTime()) > clockSkew {
+			return time.Time{}
+		}
+		return info.ModTime()
+	}
 	slices.SortFunc(files, func(a, b fs.FileInfo) int {
-		return cmp.Or(b.ModTime().Compare(a.ModTime()), cmp.Compare(a.Name(), b.Name()))
+		return cmp.Or(used(b).Compare(used(a)), cmp.Compare(a.Name(), b.Name()))
 	})
+}
+
+// older tells whether at is longer ago than life. A time that is yet to come
+// counts as old: a clock that was wrong left it, and it would stay young for
+// ever.
+func older(at time.Time, life time.Duration) bool {
+	age := time.Since(at)
+	return age > life || age < -clockSkew
 }

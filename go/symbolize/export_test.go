@@ -14,6 +14,9 @@ const (
 	TouchAfter   = touchAfter
 	IndexAddrs   = indexAddrs
 	IndexCalls   = indexCalls
+
+	ClaimLifetime  = claimLifetime
+	FailedLifetime = failedLifetime
 )
 
 // NewUsage describes a module in the order of usage's fields.

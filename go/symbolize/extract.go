@@ -71,6 +71,7 @@ func (m *module) extract() (codemap.Source, error) {
 		return refuse(m.damage)
 	}
 	// The index is going to answer; what it was made of only takes memory.
+	_ = m.closeLines()
 	m.sources = sources{}
 	return source, nil
 }

@@ -98,7 +98,7 @@ func (m *module) eachIndexed(addrs []model.VirtAddr, visit func(i int, frames []
 // openIndex finds the module's index, or makes it if that is worth it.
 func (m *module) openIndex() bool {
 	u := &m.index
-	if m.from.opts.NoCache || u.sought && (u.files == nil || u.tried) || m.fetchPending() {
+	if m.from.opts.NoCache || m.namedByItself() || u.sought && (u.files == nil || u.tried) || m.fetchPending() {
 		return false
 	}
 	cache := m.from.openedCache()
@@ -123,12 +123,24 @@ func (m *module) openIndex() bool {
 	if !worthIndexing(u.usage) {
 		return false
 	}
-	u.tried = true
+	claimed, err := cache.claim(u.files)
+	if err != nil {
+		m.from.noteCache(err)
+	}
+	u.tried = claimed || err != nil
 	// Another process may have made it meanwhile.
 	if m.findIndex(cache) {
+		if claimed {
+			cache.release(u.files)
+		}
 		return true
 	}
+	if !claimed {
+		u.usage = usage{} // in a while it may be there; what is asked till then counts anew
+		return false
+	}
 	if _, err := m.makeIndex(cache); err != nil {
+		cache.giveUp(u.files, err)
 		if !errors.Is(err, errNotIndexed) {
 			m.from.noteCache(err)
 		}

@@ -119,10 +119,7 @@ func (m *module) retire() error {
 
 func (m *module) close() error {
 	m.retired = true
-	errs := []error{m.index.close()}
-	if m.sources.lines != nil {
-		errs = append(errs, m.sources.lines.Close())
-	}
+	errs := []error{m.index.close(), m.closeLines()}
 	for _, file := range []*object.File{m.file, m.separate} {
 		if file != nil {
 			errs = append(errs, file.Close())
@@ -130,6 +127,14 @@ func (m *module) close() error {
 	}
 	m.file, m.separate, m.sources, m.answers = nil, nil, sources{}, nil
 	return errors.Join(errs...)
+}
+
+// closeLines gives back the files that DWARF led to; what was read of them stays.
+func (m *module) closeLines() error {
+	if m.sources.lines == nil {
+		return nil
+	}
+	return m.sources.lines.Close()
 }
 
 // buildID is the one that the module has, empty if none.
@@ -194,5 +199,6 @@ func (m *module) guard() {
 
 func (m *module) broken(cause any) {
 	m.note(fmt.Errorf("%s: internal error (please report it): %v\n%s", m.key.path, cause, debug.Stack()))
+	_ = m.closeLines() // files that were only read lose nothing
 	m.sources.forget()
 }

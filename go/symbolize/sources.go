@@ -180,9 +180,20 @@ func (m *module) fetch() {
 	m.sources.symbolsSought, m.sources.symbols = false, nil
 }
 
+// namedByItself tells whether functions are to be named as the module's own
+// symbols have it, which llvm-symbolizer does, although its debug file has more of
+// them. The index, then, is of no use: its names are those of both files.
+func (m *module) namedByItself() bool {
+	if !m.from.opts.SymbolNames || m.file == nil || m.separate == nil {
+		return false
+	}
+	_, full := m.file.SectionNamed(".symtab")
+	return !full
+}
+
 // symbolTables are those that name the module's functions: its .symtab; else its
-// .dynsym, which has the public names, and either .symtab of its debug file or
-// what was kept of .symtab (mini debug information).
+// .dynsym, which has the public names, and (unless it is namedByItself) either
+// .symtab of its debug file or what was kept of .symtab (mini debug information).
 func (m *module) symbolTables() []*object.SymbolTable {
 	s := &m.sources
 	if s.symbolsSought {
@@ -190,24 +201,28 @@ func (m *module) symbolTables() []*object.SymbolTable {
 	}
 	s.symbolsSought = true
 	defer m.guard()
-	full := false
-	for _, file := range []*object.File{m.file, m.separate} {
-		if file == nil || full {
-			continue
-		}
-		table, err := file.FunctionSymbols()
-		if err != nil {
-			m.note(err)
-		}
-		if !table.Empty() && (len(s.symbols) == 0 || table.Source == ".symtab") {
-			s.symbols = append(s.symbols, table)
-			full = table.Source == ".symtab"
-		}
-	}
+	full := m.addSymbols(m.file) || m.namedByItself() || m.addSymbols(m.separate)
 	if m.file != nil && !full {
 		m.readMiniDebug()
 	}
 	return s.symbols
+}
+
+// addSymbols adds those of file, if it is here, and tells whether they are all.
+func (m *module) addSymbols(file *object.File) (full bool) {
+	if file == nil {
+		return false
+	}
+	table, err := file.FunctionSymbols()
+	if err != nil {
+		m.note(err)
+	}
+	s := &m.sources
+	if table.Empty() || len(s.symbols) > 0 && table.Source != ".symtab" {
+		return false
+	}
+	s.symbols = append(s.symbols, table)
+	return table.Source == ".symtab"
 }
 
 func (m *module) readMiniDebug() {

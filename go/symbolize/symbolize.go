@@ -41,8 +41,9 @@ type Options struct {
 	Fetch func(buildID string) (path string, err error)
 	// SymbolNames gives the outermost frame of each address the LinkageName
 	// that the symbol table has for it, as llvm-symbolizer does: "foo.cold"
-	// for a part of foo that the compiler put elsewhere. It costs reading the
-	// symbol table.
+	// for a part of foo that the compiler put elsewhere. The table is the module's,
+	// also where that was stripped and a separate debug file has more symbols. It
+	// costs reading the table, in that case also the use of an index.
 	SymbolNames bool
 
 	// NoCache answers without the index cache: none is read, made or marked.

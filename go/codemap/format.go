@@ -7,9 +7,10 @@ import (
 	"hash/crc32"
 )
 
-// Version is the version of the file format. A reader reads its own only: an
-// index is made anew more easily than an old one is understood.
-const Version = 1
+// Version is the version of the file format, and of what is written in it: it
+// rises too when indexes were made that are wrong. A reader reads its own only:
+// an index is made anew more easily than an old one is understood.
+const Version = 2
 
 // What can be wrong with an index file, to be tested with errors.Is.
 var (

@@ -63,7 +63,7 @@ func TestFileIsAsDocumented(t *testing.T) {
 	file := encode(t, source)
 	le := binary.LittleEndian
 	assert.Equal(t, "ffikmap\x1a", string(file[:8]))
-	assert.EqualValues(t, 1, le.Uint32(file[8:]))
+	assert.EqualValues(t, 2, le.Uint32(file[8:]))
 	assert.EqualValues(t, len(file), le.Uint64(file[16:]))
 	assert.EqualValues(t, 0x4010, le.Uint64(file[24:]), "base")
 	assert.EqualValues(t, 7, le.Uint32(file[32:]))

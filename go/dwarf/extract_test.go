@@ -53,22 +53,27 @@ func open(t testing.TB, content []byte) *dwarf.Data {
 
 // TestExtractionKnowsWhatLookupsDo compares the two at every address.
 func TestExtractionKnowsWhatLookupsDo(t *testing.T) {
-	for number, content := range programs(t) {
-		data := open(t, content)
-		table, err := data.Extract(2)
-		require.NoError(t, err)
-		var addrs []model.VirtAddr
-		for _, addr := range codeAddrs(t, content) {
-			addrs = append(addrs, addr, addr+1, addr+2, addr+3)
-		}
-		known := 0
-		require.NoError(t, data.Each(addrs, func(i int, frames []model.Frame) {
-			want := tableFrames(table, addrs[i])
-			known += len(frames)
-			assert.ElementsMatch(t, want, frames, "program %d at %v", number, addrs[i])
-		}))
-		assert.Greater(t, known, 20)
+	for _, content := range programs(t) {
+		lookupsAndExtractionAgree(t, content)
 	}
+}
+
+func lookupsAndExtractionAgree(t *testing.T, content []byte) {
+	t.Helper()
+	data := open(t, content)
+	table, err := data.Extract(2)
+	require.NoError(t, err)
+	var addrs []model.VirtAddr
+	for _, addr := range codeAddrs(t, content) {
+		addrs = append(addrs, addr, addr+1, addr+2, addr+3)
+	}
+	known := 0
+	require.NoError(t, data.Each(addrs, func(i int, frames []model.Frame) {
+		want := tableFrames(table, addrs[i])
+		known += len(frames)
+		assert.ElementsMatch(t, want, frames, "%v", addrs[i])
+	}))
+	assert.Greater(t, known, 20)
 }
 
 // TestExtractionIsTheSameForAnyWorkers because an index is compared by its bytes.

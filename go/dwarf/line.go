@@ -9,8 +9,8 @@ var initialRow = place{file: 1, line: 1}
 
 // lineSink takes the rows of a line program.
 type lineSink interface {
-	// start begins a sequence at addr; it returns the least address that it
-	// waits for: rows up to there may be left out.
+	// start begins a sequence at addr, which lies in code; it returns the least
+	// address that it waits for: rows up to there may be left out.
 	start(addr uint64) (wanted uint64)
 	// row says that [from, to) is at p; it returns what it waits for now, or
 	// nothing.
@@ -66,7 +66,7 @@ func (r *reader) runLines(t *lineTable, sink lineSink) bool {
 				what, v, p = extendedOp(d, p, end, big)
 				switch what {
 				case lneEndSequence:
-					if open && !endSequence(sink, before, addr, at) {
+					if open && !endSequence(sink, wanted, before, addr, at) {
 						return true
 					}
 					open, addr, now = false, 0, initialRow
@@ -83,7 +83,7 @@ func (r *reader) runLines(t *lineTable, sink lineSink) bool {
 		// A row: it ends the one before it.
 		if !open {
 			open = true
-			wanted = sink.start(addr)
+			wanted = r.startSequence(sink, addr)
 		} else if addr > wanted && before < addr {
 			if wanted = sink.row(before, addr, at); wanted == nothing && !sink.more() {
 				return true
@@ -95,9 +95,19 @@ func (r *reader) runLines(t *lineTable, sink lineSink) bool {
 	return p == end
 }
 
+// startSequence begins a sequence, unless it lies in no code. The linker leaves 0
+// in place of the address of a function that it dropped: if that was large, its
+// sequence reaches into code that others are of.
+func (r *reader) startSequence(sink lineSink, addr uint64) (wanted uint64) {
+	if addr < r.data.codeStart || addr >= r.data.codeEnd {
+		return nothing
+	}
+	return sink.start(addr)
+}
+
 // endSequence tells of the last row; false ends the program.
-func endSequence(sink lineSink, from, to uint64, at place) bool {
-	if from < to {
+func endSequence(sink lineSink, wanted, from, to uint64, at place) bool {
+	if to > wanted && from < to {
 		sink.row(from, to, at)
 	}
 	return sink.more()

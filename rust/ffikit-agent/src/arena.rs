@@ -72,6 +72,12 @@ impl<T: Zeroed> Table<T> {
         true
     }
 
+    /// Takes memory that is there already, of a file: `len` entries from `start`.
+    pub fn adopt(&self, start: *mut T, len: usize) {
+        self.start.store(start, Release);
+        self.len.store(len, Release);
+    }
+
     pub fn len(&self) -> usize {
         self.len.load(Acquire)
     }
@@ -114,9 +120,17 @@ const ARENA_BYTES: usize = 1 << 24;
 static ARENA: Table<core::sync::atomic::AtomicU8> = Table::new();
 static ARENA_USED: AtomicUsize = AtomicUsize::new(0);
 
-/// Reserves the arena. Called once, when the library is loaded.
+/// Reserves the arena, when the library is loaded or, if the loader wants memory
+/// before, then: one thread is there.
 pub fn prepare() -> bool {
-    ARENA.reserve(ARENA_BYTES)
+    ARENA.len() != 0 || ARENA.reserve(ARENA_BYTES)
+}
+
+/// Whether a block is the arena's.
+#[inline(always)]
+pub fn contains(block: *const u8) -> bool {
+    let start = ARENA.start.load(Relaxed) as usize;
+    (block as usize).wrapping_sub(start) < ARENA.len.load(Relaxed)
 }
 
 // SAFETY: each block is a part of the arena that is given out once.

@@ -7,6 +7,7 @@
 //! heap at the very most, for a heap of nothing but the smallest blocks.
 
 use crate::arena::{Table, Zeroed};
+use crate::code_objects;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering::*};
 
 const ADDRESS_BITS: u32 = 48;
@@ -21,9 +22,6 @@ struct Slot(AtomicU64);
 
 /// Set in a slot whose block is a code object of Python's. Numbers of stacks do not come so far.
 const IS_CODE: u64 = 1 << 31;
-
-/// Counts the code objects that were freed: what was learned of the code at an address before is not believed any more.
-static CODE_FREED: AtomicU64 = AtomicU64::new(0);
 
 /// The slots of [`LEAF_SLOTS`] blocks, made when the first of them is allocated.
 struct Leaf([Slot; LEAF_SLOTS]);
@@ -123,7 +121,7 @@ pub fn freed(block: Hidden, stack: u32) {
     let Some(slot) = slot(block) else { return };
     let before = slot.0.load(Acquire);
     if before & IS_CODE != 0 {
-        CODE_FREED.fetch_add(1, AcqRel);
+        code_objects::count_freed();
     }
     if before != 0 && before >> 32 == 0 {
         let after = before | (stack as u64) << 32;
@@ -142,18 +140,7 @@ pub fn at(block: Hidden) -> Block {
     }
 }
 
-/// How many of the blocks that [`watch_code`] was called for were freed.
-#[inline(always)]
-pub fn code_freed() -> u64 {
-    CODE_FREED.load(Acquire)
-}
-
-/// Code objects may be gone in other ways: a module was unloaded.
-pub fn forget_code() {
-    CODE_FREED.fetch_add(1, AcqRel);
-}
-
-/// A code object lies in this block. True: [`code_freed`] will tell when it is freed.
+/// A code object lies in this block. True: [`code_objects::freed`] will tell when it is freed.
 pub fn watch_code(block: Hidden) -> bool {
     let Some(slot) = slot(block) else { return false };
     let before = slot.0.load(Acquire);

@@ -2,8 +2,9 @@
 
 use crate::arena::{Table, Zeroed};
 use crate::{evidence, modules, notes, runtime, sites, stacks, thread};
+use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
-use ffikit_unwind::{walk, End, Frame, Registers};
+use ffikit_unwind::{walk, walk_into, End, Frame, Registers};
 
 /// Enough for nearly every stack, and small enough for the smallest thread.
 const FRAMES: usize = 256;
@@ -34,10 +35,10 @@ pub fn prepare() -> bool {
 #[inline(always)]
 pub unsafe fn with<R>(from: &Registers, with: impl FnOnce(&mut [Frame], End) -> R) -> R {
     let bounds = thread::bounds(from.sp);
-    let mut frames = [Frame::from_bits(0); FRAMES];
+    let mut frames = [const { MaybeUninit::uninit() }; FRAMES];
     // SAFETY: the caller's promise; the bounds are this thread's.
-    let walked = unsafe { walk(from, bounds, &mut frames) };
-    if walked.end == End::Full {
+    let (frames, end) = unsafe { walk_into(from, bounds, &mut frames) };
+    if end == End::Full {
         if let Some(deep) = Room::take() {
             // SAFETY: as above.
             let walked = unsafe { walk(from, bounds, deep.frames()) };
@@ -46,9 +47,8 @@ pub unsafe fn with<R>(from: &Registers, with: impl FnOnce(&mut [Frame], End) -> 
             return with(frames, walked.end);
         }
     }
-    let frames = frames.get_mut(..walked.len).unwrap_or_default();
     sites::replace(frames);
-    with(frames, walked.end)
+    with(frames, end)
 }
 
 /// A room for a deep stack, given back when it is dropped.
@@ -78,24 +78,28 @@ impl Drop for Room {
 }
 
 /// Keeps the stack of the calling thread; its number, 0 where there is no more room.
+/// `is_new` is called for each frame that was not known in its place, with its node's number.
 ///
 /// # Safety
 /// As [`with`].
 #[inline(always)]
-pub unsafe fn keep(from: &Registers) -> u32 {
+pub unsafe fn keep(from: &Registers, is_new: impl FnMut(u64, u32)) -> u32 {
     // SAFETY: the caller's promise.
     unsafe {
         with(from, |frames, end| {
-            let stack = stacks::intern(words(without_runtime(frames)), end, |bits| {
-                if let Some(abs_addr) = Frame::from_bits(bits).lookup_address() {
-                    modules::note(abs_addr);
-                }
-            });
+            let stack = stacks::intern(words(without_runtime(frames)), end, is_new);
             if stack == 0 {
                 notes::note(notes::Note::StacksFull);
             }
             stack
         })
+    }
+}
+
+/// Keeps the module that a frame lies in, so that it has a name when it is gone.
+pub fn note_module(bits: u64, _node: u32) {
+    if let Some(abs_addr) = Frame::from_bits(bits).lookup_address() {
+        modules::note(abs_addr);
     }
 }
 

@@ -6,12 +6,12 @@ use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering::*};
 
 const PATH_BYTES: usize = 4096;
 
-/// The value of `FFIKIT_COMPANION`: programs change their environment.
+/// The value of `FFIKIT_COMPANION` or `FFIKIT_HUNT`: programs change their environment.
 static PREFIX: [AtomicU8; PATH_BYTES] = [const { AtomicU8::new(0) }; PATH_BYTES];
 static PREFIX_LEN: AtomicUsize = AtomicUsize::new(0);
 
-/// Room for the decimal number of a process, with the dot and the final zero.
-const SUFFIX_BYTES: usize = 16;
+/// Room for the decimal numbers of a process and of a file, with their dots and the final zero.
+const SUFFIX_BYTES: usize = 32;
 
 /// Remembers where evidence goes. False: the path is not absolute, or too long.
 pub fn remember(prefix: &CStr) -> bool {
@@ -51,18 +51,34 @@ impl Path {
             }
         }
         path.push(b'.');
+        path.push_number(process);
+        path.end();
+        path
+    }
+
+    /// The path with `.NUMBER` behind it.
+    pub fn numbered(mut self, number: u32) -> Path {
+        self.push(b'.');
+        self.push_number(number);
+        self.end();
+        self
+    }
+
+    fn push_number(&mut self, number: u32) {
         let mut divisor = 1_000_000_000;
-        while divisor > 1 && process < divisor {
+        while divisor > 1 && number < divisor {
             divisor /= 10;
         }
         while divisor > 0 {
-            path.push(b'0' + (process / divisor % 10) as u8);
+            self.push(b'0' + (number / divisor % 10) as u8);
             divisor /= 10;
         }
-        if let Some(end) = path.bytes.get_mut(path.len) {
+    }
+
+    fn end(&mut self) {
+        if let Some(end) = self.bytes.get_mut(self.len) {
             *end = 0;
         }
-        path
     }
 
     fn push(&mut self, byte: u8) {
@@ -87,6 +103,21 @@ impl Path {
                 0o600,
             ) as i32
         }
+    }
+}
+
+/// Reads the beginning of a file; how much there was.
+pub fn read(path: &CStr, into: &mut [u8]) -> usize {
+    // SAFETY: a path that ends with zero, and `into` is ours to write.
+    unsafe {
+        let flags = libc::O_RDONLY | libc::O_CLOEXEC;
+        let descriptor = libc::syscall(libc::SYS_openat, libc::AT_FDCWD, path.as_ptr(), flags) as i32;
+        if descriptor < 0 {
+            return 0;
+        }
+        let len = libc::syscall(libc::SYS_read, descriptor, into.as_mut_ptr(), into.len());
+        close(descriptor);
+        len.max(0) as usize
     }
 }
 

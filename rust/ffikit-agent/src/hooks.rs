@@ -86,7 +86,7 @@ pub unsafe extern "C" fn allocated(block: *const c_void, _len_bytes: usize) {
         let counters = counters();
         counters.mallocs.fetch_add(1, Relaxed);
         // SAFETY: `here` is this function's frame.
-        let stack = unsafe { capture::keep(&here) };
+        let stack = unsafe { capture::keep(&here, capture::note_module) };
         if !blocks::allocated(block, stack) || stack == 0 {
             counters.lost.fetch_add(1, Relaxed);
         }
@@ -106,7 +106,7 @@ pub unsafe extern "C" fn freed(block: *const c_void) {
             return;
         }
         // SAFETY: `here` is this function's frame.
-        let stack = unsafe { capture::keep(&here) };
+        let stack = unsafe { capture::keep(&here, capture::note_module) };
         if stack == 0 {
             counters.lost.fetch_add(1, Relaxed);
         }

@@ -2,7 +2,7 @@
 //! library's, which are then called.
 
 use crate::runtime::{self, NEXT_DLCLOSE, NEXT_PTHREAD_CREATE, NEXT_SUMMARY};
-use crate::{blocks, guarded, modules, report, start, threads};
+use crate::{code_objects, guarded, modules, report, start, threads, tracker};
 use core::ffi::{c_char, c_int, c_void};
 use ffikit_unwind::Registers;
 
@@ -47,6 +47,16 @@ pub unsafe extern "C" fn dlclose(handle: *mut c_void) -> c_int {
     let Some(close) = next(&NEXT_DLCLOSE) else {
         return -1;
     };
+    if tracker::is_active() {
+        let before = unloads();
+        // SAFETY: the caller's argument.
+        let status = ffikit_unwind::unload(|| unsafe { close(handle) });
+        // Most calls only count one user less.
+        if unloads() != before {
+            tracker::unloaded();
+        }
+        return status;
+    }
     if !start::is_active() {
         // SAFETY: the caller's argument.
         return unsafe { close(handle) };
@@ -54,8 +64,21 @@ pub unsafe extern "C" fn dlclose(handle: *mut c_void) -> c_int {
     // SAFETY: the caller's argument.
     let status = ffikit_unwind::unload(|| unsafe { close(handle) });
     modules::unloaded();
-    blocks::forget_code();
+    code_objects::count_freed();
     status
+}
+
+/// How many modules the loader has unloaded so far (`dlpi_subs`).
+fn unloads() -> u64 {
+    extern "C" fn first(info: *mut libc::dl_phdr_info, _len_bytes: usize, unloads: *mut c_void) -> c_int {
+        // SAFETY: the loader's, and our own variable.
+        unsafe { *unloads.cast::<u64>() = (*info).dlpi_subs };
+        1
+    }
+    let mut unloads = 0u64;
+    // SAFETY: the callback ends at the first module.
+    unsafe { libc::dl_iterate_phdr(Some(first), (&raw mut unloads).cast()) };
+    unloads
 }
 
 /// UBSan calls this, through the loader, with each finding; by default it does nothing.

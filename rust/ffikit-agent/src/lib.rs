@@ -19,6 +19,7 @@ mod audit;
 mod blocks;
 mod capture;
 mod cast;
+mod code_objects;
 mod evidence;
 mod file;
 mod hooks;
@@ -34,6 +35,7 @@ mod stacks;
 mod start;
 mod thread;
 mod threads;
+mod tracker;
 
 #[cfg(not(test))]
 #[global_allocator]

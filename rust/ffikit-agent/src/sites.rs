@@ -4,8 +4,7 @@
 //! As with stacks nothing is locked, changed or freed.
 
 use crate::arena::{Table, Zeroed};
-use crate::blocks::Hidden;
-use crate::{audit, blocks};
+use crate::{audit, code_objects, tracker};
 use core::cell::UnsafeCell;
 use core::fmt::Write as _;
 use core::hash::{Hash, Hasher};
@@ -73,7 +72,9 @@ fn replace_of(interpreter: &'static Interpreter, frames: &mut [Frame]) {
     for frame in frames {
         if let Some(running) = frame.python_frame() {
             // What comes before is the interpreter's loop, or another frame that it runs.
-            audit::seen(caller);
+            if !tracker::is_active() {
+                audit::seen(caller);
+            }
             *frame = Frame::python(number_of(interpreter, running) as u64);
         } else {
             caller = frame.bits();
@@ -109,7 +110,7 @@ fn number_of(interpreter: &'static Interpreter, running: u64) -> u32 {
     mixer.write_u64(place.instruction);
     let hash = mixer.finish() ^ mixer.finish() >> 32;
     // Read before the code object is looked at: one that dies meanwhile is not taken for the next.
-    let freed = (blocks::code_freed() % (1 << FREED_BITS)) << SITES.trailing_zeros();
+    let freed = (code_objects::freed() % (1 << FREED_BITS)) << SITES.trailing_zeros();
     let check = freed | hash.wrapping_mul(0xd6e8_feb8_6659_fd93) >> CHECK_SHIFT << CHECK_SHIFT;
     let Some(cached) = CACHE.get(hash as usize % CACHED) else {
         return 0;
@@ -123,7 +124,7 @@ fn number_of(interpreter: &'static Interpreter, running: u64) -> u32 {
     };
     let number = intern(interpreter, &site);
     // Code of frozen modules lies in the interpreter's own data.
-    let is_watched = || Module::find(place.code).is_some() || blocks::watch_code(Hidden::new(place.code));
+    let is_watched = || Module::find(place.code).is_some() || code_objects::watch(place.code);
     if number != 0 && is_watched() {
         cached.site.store(number as u64 | check, Relaxed);
         cached.hash.store(hash, Relaxed);

@@ -6,7 +6,7 @@
 //! freed. A cache answers for stacks that were seen before by a hash of the whole.
 
 use crate::arena::{Table, Zeroed};
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
+use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::*};
 use ffikit_unwind::End;
 
 /// One frame of a stack.
@@ -41,6 +41,8 @@ static NODES: Table<Node> = Table::new();
 static LAST_BUCKETS: Table<AtomicU32> = Table::new();
 static CACHE: Table<Cached> = Table::new();
 static USED: AtomicU32 = AtomicU32::new(FIRST);
+/// Part of all hashes: see [`forget`].
+static EPOCH: AtomicU64 = AtomicU64::new(0);
 /// Distinct stacks that were seen, about: for statistics.
 static STACKS: AtomicU64 = AtomicU64::new(0);
 
@@ -50,7 +52,43 @@ pub const NODE_BYTES: usize = size_of::<Node>();
 /// Makes room for `nodes` frames of all stacks together. False: there is no memory.
 pub fn prepare(nodes: usize) -> bool {
     let nodes = nodes.clamp(1 << 12, u32::MAX as usize >> 1);
-    NODES.reserve(nodes) && LAST_BUCKETS.reserve(BUCKETS) && CACHE.reserve(CACHED)
+    NODES.reserve(nodes) && prepare_lookup()
+}
+
+/// Makes room for what finds them; the stacks themselves will lie in a file ([`begin_in`]).
+pub fn prepare_lookup() -> bool {
+    LAST_BUCKETS.reserve(BUCKETS) && CACHE.reserve(CACHED)
+}
+
+/// Says whether the first so many bytes of the nodes may be used.
+type Ready = fn(u64) -> bool;
+static READY: OnceReady = OnceReady(AtomicUsize::new(0));
+
+struct OnceReady(AtomicUsize);
+
+impl OnceReady {
+    fn get(&self) -> Option<Ready> {
+        let function = self.0.load(Acquire);
+        // SAFETY: only ever a function of this type.
+        (function != 0).then(|| unsafe { core::mem::transmute::<usize, Ready>(function) })
+    }
+}
+
+/// Begins with no stacks, in `nodes` nodes from `start`, of which `ready` gives the use.
+/// No other thread is there.
+pub fn begin_in(start: *mut u8, nodes: usize, ready: Ready) {
+    READY.0.store(ready as usize, Release);
+    NODES.adopt(start.cast(), nodes);
+    USED.store(FIRST, Relaxed);
+    STACKS.store(0, Relaxed);
+    LAST_BUCKETS.clear();
+    CACHE.clear();
+}
+
+/// What was learned is not found any more, since other code may come to lie at the
+/// same addresses: from now on all stacks are new.
+pub fn forget() {
+    EPOCH.fetch_add(0x9e37_79b9_7f4a_7c15, AcqRel);
 }
 
 /// The product of two words, folded: each bit of the result depends on all of both.
@@ -62,7 +100,8 @@ fn mix(a: u64, b: u64) -> u64 {
 
 #[inline(always)]
 fn hash_of(frames: &[u64], end: End) -> u64 {
-    let mut hash = 0x9e37_79b9_7f4a_7c15 ^ (end.code() as u64) << 32 ^ frames.len() as u64;
+    let mut hash =
+        EPOCH.load(Relaxed) ^ 0x9e37_79b9_7f4a_7c15 ^ (end.code() as u64) << 32 ^ frames.len() as u64;
     let mut pairs = frames.chunks_exact(2);
     for pair in &mut pairs {
         hash = mix(hash ^ pair[0], pair[1] ^ 0xd6e8_feb8_6659_fd93);
@@ -74,9 +113,9 @@ fn hash_of(frames: &[u64], end: End) -> u64 {
 }
 
 /// The number of a stack, leaf first; 0 where there is no more room. `is_new` is
-/// called for each frame that is kept for the first time.
+/// called for each frame that is kept for the first time, with its node's number.
 #[inline(always)]
-pub fn intern(frames: &[u64], end: End, is_new: impl FnMut(u64)) -> u32 {
+pub fn intern(frames: &[u64], end: End, is_new: impl FnMut(u64, u32)) -> u32 {
     let hash = hash_of(frames, end);
     let Some(cached) = CACHE.get(hash as usize % CACHED) else {
         return 0;
@@ -96,7 +135,7 @@ pub fn intern(frames: &[u64], end: End, is_new: impl FnMut(u64)) -> u32 {
 
 #[cold]
 #[inline(never)]
-fn insert(frames: &[u64], end: End, mut is_new: impl FnMut(u64)) -> u32 {
+fn insert(frames: &[u64], end: End, mut is_new: impl FnMut(u64, u32)) -> u32 {
     let mut stack = 1 + end.code();
     let mut created = false;
     for &frame in frames.iter().rev() {
@@ -105,7 +144,7 @@ fn insert(frames: &[u64], end: End, mut is_new: impl FnMut(u64)) -> u32 {
             return 0;
         }
         if new {
-            is_new(frame);
+            is_new(frame, node);
         }
         created = new;
         stack = node;
@@ -119,7 +158,7 @@ fn insert(frames: &[u64], end: End, mut is_new: impl FnMut(u64)) -> u32 {
 /// The node of `frame` below `parent`, and whether it is new; 0: there is no more room.
 fn child(parent: u32, frame: u64) -> (u32, bool) {
     let hash = mix(
-        frame ^ 0x9e37_79b9_7f4a_7c15,
+        frame ^ EPOCH.load(Relaxed) ^ 0x9e37_79b9_7f4a_7c15,
         parent as u64 ^ 0xd6e8_feb8_6659_fd93,
     );
     let Some(bucket) = LAST_BUCKETS.get(hash as usize % BUCKETS) else {
@@ -141,7 +180,11 @@ fn child(parent: u32, frame: u64) -> (u32, bool) {
         }
         if own == 0 {
             own = USED.fetch_add(1, Relaxed);
-            let Some(node) = NODES.get(own as usize) else {
+            let is_ready = |_: &&Node| {
+                let used_bytes = (own as u64 + 1) * NODE_BYTES as u64;
+                READY.get().is_none_or(|ready| ready(used_bytes))
+            };
+            let Some(node) = NODES.get(own as usize).filter(is_ready) else {
                 USED.fetch_sub(1, Relaxed);
                 return (0, false);
             };
@@ -198,7 +241,7 @@ mod tests {
             .map(|_| {
                 std::thread::spawn(|| {
                     let stacks =
-                        (0..200u64).map(|leaf| intern(&[leaf + 1000, 3, 2, 1], End::Complete, |_| ()));
+                        (0..200u64).map(|leaf| intern(&[leaf + 1000, 3, 2, 1], End::Complete, |_, _| ()));
                     stacks.collect::<Vec<_>>()
                 })
             })
@@ -217,12 +260,12 @@ mod tests {
             assert_eq!((frames, end), (vec![leaf, 3, 2, 1], Some(End::Complete)));
         }
         assert_ne!(
-            intern(&[1], End::Complete, |_| ()),
-            intern(&[1], End::NoCfi, |_| ())
+            intern(&[1], End::Complete, |_, _| ()),
+            intern(&[1], End::NoCfi, |_, _| ())
         );
         // Full: no number, and no end of what is kept.
         let deep: Vec<_> = (0..5000).collect();
-        assert_eq!(intern(&deep, End::Complete, |_| ()), 0);
-        assert_eq!(intern(&[1000, 3, 2, 1], End::Complete, |_| ()), found[0][0]);
+        assert_eq!(intern(&deep, End::Complete, |_, _| ()), 0);
+        assert_eq!(intern(&[1000, 3, 2, 1], End::Complete, |_, _| ()), found[0][0]);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     arena, blocks, capture, evidence, file, guarded, hooks, log, modules, notes, own_stack, report, runtime,
-    sites, stacks, thread, threads,
+    sites, stacks, thread, threads, tracker,
 };
 use core::ffi::{c_void, CStr};
 use core::sync::atomic::{AtomicBool, Ordering::*};
@@ -42,6 +42,10 @@ fn environment(name: &CStr) -> Option<&'static CStr> {
 
 fn start() {
     runtime::prepare_next();
+    tracker::entries::resolve();
+    if let Some(prefix) = environment(c"FFIKIT_HUNT") {
+        return track(prefix);
+    }
     let Some(prefix) = environment(c"FFIKIT_COMPANION") else {
         return;
     };
@@ -74,6 +78,29 @@ fn start() {
     runtime::locate(modules::is_program);
     IS_ACTIVE.store(true, Release);
     install();
+}
+
+/// Begins to track allocations, as `FFIKIT_HUNT` and its kin say.
+fn track(prefix: &CStr) {
+    let sample = environment(c"FFIKIT_HUNT_SAMPLE").and_then(|bytes| parse_bytes(bytes.to_bytes()));
+    let options = tracker::Options {
+        sample_bytes: sample.unwrap_or(0),
+        is_counting: environment(c"FFIKIT_HUNT_START").is_none_or(|start| start != c"off"),
+    };
+    if !file::remember(prefix) {
+        return;
+    }
+    let reason = if !ffikit_unwind::module::prepare() {
+        Err(&b"stacks need glibc 2.35 or newer (_dl_find_object)"[..])
+    } else if !(sites::prepare() && modules::prepare() && capture::prepare()) {
+        Err(&b"the kernel gives no memory to keep stacks in"[..])
+    } else {
+        thread::remember(StackBounds::of_this_thread());
+        tracker::start(&options, evidence::now(libc::CLOCK_REALTIME))
+    };
+    if let Err(reason) = reason {
+        tracker::refuse(reason);
+    }
 }
 
 /// How much memory stacks may take.
@@ -125,7 +152,7 @@ fn install() {
 }
 
 extern "C" {
-    fn __cxa_atexit(
+    pub fn __cxa_atexit(
         function: unsafe extern "C" fn(*mut c_void),
         argument: *mut c_void,
         module: *mut c_void,

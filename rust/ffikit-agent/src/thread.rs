@@ -22,6 +22,9 @@ const PAGES_AT_ONCE: u64 = 2048;
 struct Own {
     not_low: AtomicU64,
     not_high: AtomicU64,
+    /// Whether the thread is in an allocator that we have called.
+    is_inside: AtomicU64,
+    reserved: AtomicU64,
 }
 
 core::arch::global_asm!(
@@ -30,9 +33,9 @@ core::arch::global_asm!(
     ".globl ffikit_agent_own",
     ".hidden ffikit_agent_own",
     ".type ffikit_agent_own, @object",
-    ".size ffikit_agent_own, 16",
+    ".size ffikit_agent_own, 32",
     "ffikit_agent_own:",
-    ".zero 16",
+    ".zero 32",
     ".popsection",
 );
 
@@ -135,6 +138,29 @@ fn extend(own: &Own, sp: u64) -> StackBounds {
     own.not_high.store(!high, Relaxed);
     own.not_low.store(!first, Relaxed);
     StackBounds { low: first, high }
+}
+
+/// The calling thread is in an allocator: what that calls is its own business.
+pub struct Inside(&'static Own);
+
+impl Inside {
+    /// None: it is in one already.
+    #[inline(always)]
+    pub fn enter() -> Option<Inside> {
+        let own = own();
+        if own.is_inside.load(Relaxed) != 0 {
+            return None;
+        }
+        own.is_inside.store(1, Relaxed);
+        Some(Inside(own))
+    }
+}
+
+impl Drop for Inside {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.0.is_inside.store(0, Relaxed);
+    }
 }
 
 /// The kernel's number of the calling thread.

@@ -53,7 +53,7 @@ pub unsafe fn started(
     start: impl FnOnce() -> c_int,
 ) -> c_int {
     // SAFETY: the caller's promise.
-    let stack = unsafe { capture::keep(here) };
+    let stack = unsafe { capture::keep(here, capture::note_module) };
     STARTING.fetch_add(1, AcqRel);
     let number = NUMBERS.fetch_add(1, AcqRel) + 1;
     let status = start();

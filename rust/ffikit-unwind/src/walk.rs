@@ -12,6 +12,7 @@ use crate::module::Module;
 use crate::python;
 use crate::rules::{cached_plain, generation, rule};
 use core::cell::Cell;
+use core::mem::MaybeUninit;
 
 /// Walks the calling thread's stack from `from` (leaf: `from.pc` itself is not
 /// written) to its root, and writes the callers, innermost first, into `frames`.
@@ -26,25 +27,49 @@ use core::cell::Cell;
 /// is still alive, or those of a signal's context inside its handler. `bounds` are
 /// the thread's own, or unknown.
 pub unsafe fn walk(from: &Registers, bounds: StackBounds, frames: &mut [Frame]) -> Walk {
+    // SAFETY: a frame that is set stays set: only frames are ever written.
+    let frames = unsafe { &mut *(frames as *mut [Frame] as *mut [MaybeUninit<Frame>]) };
+    // SAFETY: the caller's promise.
+    let (frames, end) = unsafe { walk_into(from, bounds, frames) };
+    Walk {
+        len: frames.len(),
+        end,
+    }
+}
+
+/// As [`walk`], into room that need not be set before: gives the frames that were written.
+///
+/// # Safety
+/// As [`walk`].
+#[inline(always)]
+pub unsafe fn walk_into<'f>(
+    from: &Registers,
+    bounds: StackBounds,
+    frames: &'f mut [MaybeUninit<Frame>],
+) -> (&'f mut [Frame], End) {
     let interpreters = python::interpreter().is_some();
-    let mut walker = Walker::new(from, bounds, frames);
+    let mut walker = Walker::new(from, bounds, &mut *frames);
     let mut end = walker.run::<false>();
     // The walk itself may find out that there is an interpreter, and which.
     let again = !interpreters && python::interpreter().is_some();
     if again || walker.needs_all_registers {
         let slow = walker.needs_all_registers;
-        walker = Walker::new(from, bounds, frames);
+        walker = Walker::new(from, bounds, &mut *frames);
         end = if slow {
             walker.run::<true>()
         } else {
             walker.run::<false>()
         };
         if walker.needs_all_registers && !slow {
-            walker = Walker::new(from, bounds, frames);
+            walker = Walker::new(from, bounds, &mut *frames);
             end = walker.run::<true>();
         }
     }
-    Walk { len: walker.len, end }
+    let len = walker.len;
+    let written = frames.get_mut(..len).unwrap_or_default();
+    // SAFETY: the walker has written the first `len`.
+    let written = unsafe { &mut *(written as *mut [MaybeUninit<Frame>] as *mut [Frame]) };
+    (written, end)
 }
 
 fn evaluate(
@@ -56,7 +81,8 @@ fn evaluate(
 }
 
 struct Walker<'f> {
-    frames: &'f mut [Frame],
+    /// The first `len` are written.
+    frames: &'f mut [MaybeUninit<Frame>],
     len: usize,
     at: Registers,
     /// Memory that is known to be mapped: the thread's stack from where it is now. `window_len` is 7 short,
@@ -78,7 +104,7 @@ struct Walker<'f> {
 
 impl<'f> Walker<'f> {
     #[inline(always)]
-    fn new(from: &Registers, bounds: StackBounds, frames: &'f mut [Frame]) -> Walker<'f> {
+    fn new(from: &Registers, bounds: StackBounds, frames: &'f mut [MaybeUninit<Frame>]) -> Walker<'f> {
         let python = python::interpreter().and_then(python::this_thread);
         let python_entry = python.as_ref().map_or(u64::MAX, python::Frames::entry);
         let mut walker = Walker {
@@ -140,9 +166,16 @@ impl<'f> Walker<'f> {
 
     #[inline(always)]
     fn push(&mut self, frame: Frame) -> Result<(), End> {
-        *self.frames.get_mut(self.len).ok_or(End::Full)? = frame;
+        self.frames.get_mut(self.len).ok_or(End::Full)?.write(frame);
         self.len += 1;
         Ok(())
+    }
+
+    /// The frame that was written last.
+    fn last(&self) -> Option<Frame> {
+        let last = self.frames.get(self.len.checked_sub(1)?)?;
+        // SAFETY: the first `len` are written.
+        Some(unsafe { last.assume_init() })
     }
 
     #[inline(always)]
@@ -222,7 +255,7 @@ impl<'f> Walker<'f> {
             if key == 0 {
                 break;
             }
-            *frame = Frame::return_address(key);
+            frame.write(Frame::return_address(key));
             len += 1;
         }
         self.at.sp = sp;
@@ -335,10 +368,8 @@ impl<'f> Walker<'f> {
     /// A damaged stack may hold anything: what is no address must not pass for a frame of another kind.
     #[cold]
     fn mask_last(&mut self) {
-        if let Some(last) = self.len.checked_sub(1) {
-            if self.at.pc & (IS_PYTHON | IS_EXACT) != 0 && self.frames[last].bits() == self.at.pc {
-                self.frames[last] = Frame::from_bits(self.at.pc & !(IS_PYTHON | IS_EXACT));
-            }
+        if self.at.pc & (IS_PYTHON | IS_EXACT) != 0 && self.last().map(Frame::bits) == Some(self.at.pc) {
+            self.frames[self.len - 1].write(Frame::from_bits(self.at.pc & !(IS_PYTHON | IS_EXACT)));
         }
     }
 

@@ -3,6 +3,7 @@
 #![allow(dead_code)]
 
 pub mod evidence;
+pub mod heap;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +13,8 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-pub use evidence::{Evidence, Role};
+#[allow(unused_imports)]
+pub use evidence::{Evidence, Module, Role};
 
 /// The sanitizers' options as `ffikit sanitize` sets them.
 const ASAN: &str =

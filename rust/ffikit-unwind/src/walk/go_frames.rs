@@ -117,10 +117,7 @@ impl Walker<'_> {
 
     /// Whether the code before `key` was interrupted there by a signal, or is where the walk began.
     pub(super) fn is_interrupted(&self, key: u64) -> bool {
-        match self.len.checked_sub(1) {
-            Some(last) => self.frames[last].bits() == (key - 1) | IS_EXACT,
-            None => true,
-        }
+        self.last().is_none_or(|last| last.bits() == (key - 1) | IS_EXACT)
     }
 
     /// Past C code that Go's own linker took in, without its CFI: to the call from Go that

@@ -88,6 +88,23 @@ int main(int argc, char **) {
 }
 `
 
+// sourceLocal has functions of internal linkage, for which gcc writes no linkage
+// name.
+const sourceLocal = `
+#define ALONE __attribute__((noinline))
+ALONE static int squared(int x) { volatile int y = x; return y * y; }
+template <typename T> ALONE static T halved(T x) { volatile T y = x; return y / 2; }
+namespace {
+ALONE int nameless(int x) { volatile int y = x; return y + 7; }
+struct Counter { ALONE int next(int x) { volatile int y = x; return y - 1; } };
+}
+int main(int argc, char **) {
+    struct Inner { ALONE static int local(int x) { volatile int y = x; return y; } };
+    auto alone = [](int x) ALONE { volatile int y = x; return y; };
+    return squared(argc) + halved(argc) + nameless(argc) + Counter().next(argc) + Inner::local(argc) + alone(argc);
+}
+`
+
 const sourceRust = `
 use std::collections::BTreeMap;
 pub mod store {
@@ -186,8 +203,14 @@ var recipes = map[string]struct {
 		{"gcc", "-g", "-O2", "-rdynamic", "-Wl,--build-id", "-o", "out", "src/main.c"},
 		{"objcopy", "--only-keep-debug", "out", "out.debug"},
 		{"objcopy", "--strip-debug", "--add-gnu-debuglink=out.debug", "out"}}},
-	"c++":  {sources: map[string]string{"shop.cc": sourceCPP}, commands: [][]string{{"g++", "-g", "-O2", "-o", "out", "shop.cc"}}},
-	"rust": {sources: map[string]string{"main.rs": sourceRust}, commands: [][]string{{"rustc", "-g", "-O", "-o", "out", "main.rs"}}},
+	// As distributions ship it: the module keeps its public names only.
+	"c-split": {sources: sourcesC, commands: [][]string{
+		{"gcc", "-g", "-O2", "-rdynamic", "-Wl,--build-id", "-o", "out", "src/main.c"},
+		{"objcopy", "--only-keep-debug", "out", "out.debug"},
+		{"objcopy", "--strip-all", "--add-gnu-debuglink=out.debug", "out"}}},
+	"c++-local": {sources: map[string]string{"local.cc": sourceLocal}, commands: [][]string{{"g++", "-g", "-O1", "-o", "out", "local.cc"}}},
+	"c++":       {sources: map[string]string{"shop.cc": sourceCPP}, commands: [][]string{{"g++", "-g", "-O2", "-o", "out", "shop.cc"}}},
+	"rust":      {sources: map[string]string{"main.rs": sourceRust}, commands: [][]string{{"rustc", "-g", "-O", "-o", "out", "main.rs"}}},
 	"rust-v0": {sources: map[string]string{"main.rs": sourceRust}, commands: [][]string{
 		{"rustc", "-g", "-Csymbol-mangling-version=v0", "-o", "out", "main.rs"}}},
 	"go": {sources: map[string]string{"main.go": sourceGo, "go.mod": "module words\n\ngo 1.25\n"}, commands: [][]string{{"go", "build", "-o", "out", "."}}},

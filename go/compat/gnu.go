@@ -25,7 +25,7 @@ type gnuProgram struct {
 	options *gnuOptions
 	names   *names
 	module  *module
-	symbols *gnuSymbols
+	symbols []*gnuSymbols
 	// values are the symbols' by name, readable those by readable name; read
 	// when a line names one.
 	values, readable map[string]uint64
@@ -260,7 +260,7 @@ func (p *gnuProgram) code(out []byte, _ *module, addr uint64, frames []model.Fra
 		return p.appendNothing(out)
 	}
 	if len(frames) == 0 || len(frames) == 1 && frames[0].File == "" {
-		found, ok := p.table().at(uint64(p.lookup(addr)))
+		found, ok := p.symbolAt(addr)
 		if !ok {
 			return p.appendNothing(out)
 		}
@@ -275,9 +275,10 @@ func (p *gnuProgram) code(out []byte, _ *module, addr uint64, frames []model.Fra
 			out = append(out, " (inlined by) "...)
 		}
 		frame := &frames[i]
-		if frame.Function == "" && frame.LinkageName == "" && p.options.functions {
-			found, _ := p.table().at(uint64(p.lookup(addr)))
-			frame = &model.Frame{Function: found.name, File: frame.File, Line: frame.Line}
+		if p.options.functions && namedBySymbol(frames, i) {
+			if found, ok := p.symbolAt(addr); ok {
+				frame = &model.Frame{Function: found.name, File: frame.File, Line: frame.Line}
+			}
 		}
 		out = p.appendFrame(out, frame, discriminator)
 		if !p.options.inlines {
@@ -287,12 +288,37 @@ func (p *gnuProgram) code(out []byte, _ *module, addr uint64, frames []model.Fra
 	return out
 }
 
-// table reads the symbols when they are first asked for.
-func (p *gnuProgram) table() *gnuSymbols {
-	if p.symbols == nil {
-		p.symbols = readGNUSymbols(p.module.file)
+// namedBySymbol tells whether binutils takes the symbol table's name: where the
+// debug information has none, or one that is no symbol's, as gcc writes it for
+// what is local in C++. In C each name is a symbol's. Of inlined calls it takes
+// the symbol's name for some (see the list of differences).
+func namedBySymbol(frames []model.Frame, i int) bool {
+	frame := &frames[i]
+	if frame.Function == "" && frame.LinkageName == "" {
+		return true
 	}
-	return p.symbols
+	return len(frames) == 1 && frame.LinkageName == "" && frame.Language != model.LanguageC && frame.Language != model.LanguageAsm
+}
+
+// symbolAt is the symbol that is blamed for an address. The symbols are read when
+// they are first asked for: those of the debug file, if the lines come from one,
+// and then the module's.
+func (p *gnuProgram) symbolAt(addr uint64) (gnuSymbol, bool) {
+	if p.symbols == nil {
+		if file := p.module.file; !file.HasDebugInfo() {
+			if debug, err := file.OpenDebugFile(nil); err == nil {
+				p.symbols = append(p.symbols, readGNUSymbols(debug))
+				_ = debug.Close() // it was only read
+			}
+		}
+		p.symbols = append(p.symbols, readGNUSymbols(p.module.file))
+	}
+	for _, table := range p.symbols {
+		if found, ok := table.at(uint64(p.lookup(addr))); ok {
+			return found, true
+		}
+	}
+	return gnuSymbol{}, false
 }
 
 // failed answers where the file could not be read after all.

@@ -88,12 +88,14 @@ func (p *llvmProgram) single(m *module, addr uint64, frames []model.Frame) *line
 	return info
 }
 
-// nameWhole gives the innermost frame the name of the outermost one.
+// nameWhole gives the innermost frame the name that the symbol table has for the
+// whole: the outermost function's, where it has one.
 func (p *llvmProgram) nameWhole(m *module, addr uint64, frames []model.Frame, info *lineInfo) {
-	if len(frames) > 1 {
-		if p.functions == functionsLinkage {
-			info.function = p.nameOf(&frames[len(frames)-1])
-		}
+	if len(frames) == 1 || p.functions != functionsLinkage {
+		return
+	}
+	if entry, ok := m.table().at(addr); ok {
+		info.function = entry.name
 		p.complete(m, addr, info)
 	}
 }

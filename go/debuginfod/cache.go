@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/ffikit/ffikit/go/ownfolder"
 )
 
 // cache is a folder with a folder for each build, named by its ID, which holds
@@ -39,7 +41,9 @@ const (
 )
 
 // openCache makes the folder if need be. It must be the user's alone: who can
-// write into it could exchange what was verified.
+// write into it could exchange what was verified. Paths are handed out, so that
+// the folder of all caches must be the user's, too, where it is not the caller's
+// choice.
 func openCache(opts *Options) (*cache, error) {
 	folder := opts.Folder
 	if folder == "" {
@@ -47,40 +51,35 @@ func openCache(opts *Options) (*cache, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: set XDG_CACHE_HOME to a folder for caches", err)
 		}
-		folder = filepath.Join(base, "ffikit", "debuginfod")
+		caches := filepath.Join(base, "ffikit")
+		root, err := openFolder(caches, ownfolder.WritableByOthers)
+		if err != nil {
+			return nil, err
+		}
+		root.Close()
+		folder = filepath.Join(caches, "debuginfod")
 	}
 	folder, err := filepath.Abs(folder)
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return nil, err
-	}
-	root, err := os.OpenRoot(folder)
+	root, err := openFolder(folder, ownfolder.OpenToOthers)
 	if err != nil {
-		return nil, err
-	}
-	if err := private(root, folder); err != nil {
-		root.Close()
 		return nil, err
 	}
 	digest := sha256.Sum256([]byte(strings.Join(opts.Servers, "\n")))
 	return &cache{folder: folder, root: root, opts: opts, asked: hex.EncodeToString(digest[:])}, nil
 }
 
-// private looks at the folder that root holds open, not at its name.
-func private(root *os.Root, folder string) error {
-	info, err := root.Stat(".")
-	if err != nil {
-		return err
+func openFolder(folder string, forbidden fs.FileMode) (*os.Root, error) {
+	root, err := ownfolder.Open(folder, forbidden)
+	switch {
+	case errors.Is(err, ownfolder.ErrRefused):
+		return nil, fmt.Errorf("%s: %w: %w", folder, ErrFolder, err)
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", folder, err)
 	}
-	if !ownFolder(info) {
-		return fmt.Errorf("%s: %w: it belongs to another user", folder, ErrFolder)
-	}
-	if info.Mode().Perm()&openBits != 0 {
-		return fmt.Errorf("%s: %w: others may enter it (chmod 700 mends that)", folder, ErrFolder)
-	}
-	return nil
+	return root, nil
 }
 
 func (c *cache) path(name string) string { return filepath.Join(c.folder, name) }

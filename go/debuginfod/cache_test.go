@@ -44,6 +44,17 @@ func TestFolderOfOthersIsRefused(t *testing.T) {
 	_, err = debuginfod.New(debuginfod.Options{Folder: file})
 	require.Error(t, err)
 
+	// A link leads where somebody else wants, also to a folder of the user's.
+	link := filepath.Join(t.TempDir(), "link")
+	require.NoError(t, os.Symlink(t.TempDir(), link))
+	_, err = debuginfod.New(debuginfod.Options{Folder: link})
+	require.ErrorIs(t, err, debuginfod.ErrFolder)
+	home := t.TempDir()
+	t.Setenv("XDG_CACHE_HOME", home)
+	require.NoError(t, os.Symlink(t.TempDir(), filepath.Join(home, "ffikit")))
+	_, err = debuginfod.New(debuginfod.Options{})
+	require.ErrorIs(t, err, debuginfod.ErrFolder, "the folder of all caches")
+
 	if os.Geteuid() == 0 {
 		foreign := filepath.Join(t.TempDir(), "foreign")
 		require.NoError(t, os.Mkdir(foreign, 0o700))

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/ffikit/ffikit/go/codemap"
+	"github.com/ffikit/ffikit/go/ownfolder"
 )
 
 // DefaultCacheBytes bounds the cache where nothing else is asked for.
@@ -89,64 +90,11 @@ func OpenCache(dir string, limitBytes int64) (*Cache, error) {
 	return c, nil
 }
 
-func (c *Cache) open() error {
-	if err := makeFolder(c.dir); err != nil {
-		return withoutPath(err)
+func (c *Cache) open() (err error) {
+	if !tellsFilesApart {
+		return errors.New("the cache is for Linux")
 	}
-	named, err := os.Lstat(c.dir)
-	if err != nil {
-		return withoutPath(err)
-	}
-	if !named.IsDir() {
-		return fmt.Errorf("%w: it is no folder (%v)", ErrCacheRefused, named.Mode().Type())
-	}
-	// All that follows goes by the folder that was checked, whatever its name
-	// will mean by then.
-	if c.root, err = os.OpenRoot(c.dir); err != nil {
-		return withoutPath(err)
-	}
-	info, err := c.root.Stat(".")
-	if err == nil && !os.SameFile(named, info) {
-		err = fmt.Errorf("%w: it was exchanged", ErrCacheRefused)
-	}
-	if err == nil {
-		if err = private(info); err != nil {
-			err = fmt.Errorf("%w: %w", ErrCacheRefused, err)
-		}
-	}
-	if err != nil {
-		c.root.Close()
-	}
-	return err
-}
-
-// makeFolder makes dir and what leads to it. Root does not make it in the home
-// of somebody else, who could not use it then.
-func makeFolder(dir string) error {
-	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	for parent := filepath.Dir(dir); ; parent = filepath.Dir(parent) {
-		info, err := os.Stat(parent)
-		if errors.Is(err, fs.ErrNotExist) && parent != filepath.Dir(parent) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if owner, ok := ownerOf(info); ok && os.Geteuid() == 0 && owner != 0 {
-			return fmt.Errorf("%w: %s belongs to user %d, not to root", ErrCacheRefused, parent, owner)
-		}
-		return os.MkdirAll(dir, 0o700)
-	}
-}
-
-// withoutPath drops the path, which the caller's error has.
-func withoutPath(err error) error {
-	var pathErr *fs.PathError
-	if errors.As(err, &pathErr) && !errors.Is(err, ErrCacheRefused) {
-		return fmt.Errorf("%s: %w", pathErr.Op, pathErr.Err)
-	}
+	c.root, err = ownfolder.Open(c.dir, ownfolder.WritableByOthers)
 	return err
 }
 
@@ -187,7 +135,7 @@ func sameFiles(a, b []codemap.Identity) bool {
 }
 
 // ErrCacheRefused is a folder that is not its user's alone.
-var ErrCacheRefused = errors.New("refused")
+var ErrCacheRefused = ownfolder.ErrRefused
 
 // errNoIndex means that there is none of these files, or none that may be read.
 var errNoIndex = errors.New("no index")
@@ -222,7 +170,7 @@ func (c *Cache) openEntry(name string) (*codemap.Reader, *os.File, error) {
 		err = codemap.ErrDamaged
 	}
 	if err == nil {
-		err = private(info)
+		err = ownfolder.Check(info, ownfolder.WritableByOthers)
 	}
 	var reader *codemap.Reader
 	if err == nil {
@@ -273,7 +221,11 @@ func (c *Cache) use(files []codemap.Identity) (earlier int, err error) {
 }
 
 func (c *Cache) writeError(err error) error {
-	return fmt.Errorf("cache %s: %w", c.dir, withoutPath(err))
+	var pathErr *fs.PathError
+	if errors.As(err, &pathErr) {
+		err = fmt.Errorf("%s: %w", pathErr.Op, pathErr.Err) // the folder is named
+	}
+	return fmt.Errorf("cache %s: %w", c.dir, err)
 }
 
 // publish writes the index of files. It appears whole or not at all.

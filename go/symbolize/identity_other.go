@@ -3,7 +3,6 @@
 package symbolize
 
 import (
-	"errors"
 	"os"
 
 	"github.com/ffikit/ffikit/go/codemap"
@@ -11,9 +10,6 @@ import (
 
 // Where files cannot be told apart by device, inode and times, nothing is
 // cached.
+const tellsFilesApart = false
 
 func identify(os.FileInfo, *codemap.Identity) bool { return false }
-
-func ownerOf(os.FileInfo) (user int, ok bool) { return 0, false }
-
-func private(os.FileInfo) error { return errors.New("the cache is for Linux") }

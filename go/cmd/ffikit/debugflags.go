@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -11,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/ffikit/ffikit/go/debuginfod"
+	"github.com/ffikit/ffikit/go/ownfolder"
 	"github.com/ffikit/ffikit/go/symbolize"
 )
 
@@ -63,6 +65,12 @@ func (f *debugFlags) options(ctx context.Context, trustPaths bool) (symbolize.Op
 	if err != nil {
 		return options, failure(err)
 	}
+	// A folder of somebody else's could lead the next one anywhere.
+	root, err := ownfolder.Open(folder, ownfolder.WritableByOthers)
+	if err != nil {
+		return options, failure(fmt.Errorf("cache %s: %w", folder, err))
+	}
+	root.Close()
 	client, err := debuginfod.New(debuginfod.Options{
 		Servers: servers, Folder: filepath.Join(folder, "debuginfod"), UserAgent: "ffikit/" + currentVersion(), Progress: asking,
 	})

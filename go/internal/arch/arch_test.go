@@ -27,7 +27,7 @@ var rooms = map[string][]string{
 	"object":    {"model"},
 	"codemap":   {"model"},
 	"dwarf":     {"codemap", "model", "object"},
-	"symbolize": {"codemap", "model", "object", "dwarf", "pclntab"},
+	"symbolize": {"codemap", "model", "object", "ownfolder", "dwarf", "pclntab"},
 	"pclntab":   {"codemap", "model", "object"},
 	"compat":    {"dwarf", "model", "object"},
 	// Evidence.
@@ -35,7 +35,7 @@ var rooms = map[string][]string{
 	"report/...":        {"model", "report/stackline"},
 	"capture/sanitizer": {"object"},
 	"capture/procmaps":  {"model", "object"},
-	"debuginfod":        {"object"},
+	"debuginfod":        {"object", "ownfolder"},
 	"trace":             {"model"},
 	// Meaning.
 	"normalize": {"model"},
@@ -43,10 +43,11 @@ var rooms = map[string][]string{
 	"join":      {"model", "normalize", "trace"},
 	"suppress":  {"model"},
 	// Showing.
-	"render":   {"model"},
-	"sources":  {},
-	"handbook": {},
-	"doctor":   {"capture/sanitizer", "model", "object"},
+	"render":    {"model"},
+	"sources":   {},
+	"ownfolder": {},
+	"handbook":  {},
+	"doctor":    {"capture/sanitizer", "model", "object"},
 	// Nobody imports commands: no list here names one.
 	"cmd/ffikit":                    {"*"},
 	"cmd/libffikit":                 {"", "model", "report", "object", "symbolize", "normalize", "merge", "render", "suppress", "trace", "cmd/libffikit/internal/handle"},

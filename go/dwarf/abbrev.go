@@ -107,6 +107,8 @@ type tableKey struct {
 type compiler struct {
 	arena      []step
 	keep, skip program
+	// dense is where a table is made before its size is known.
+	dense []abbrev
 }
 
 // program is one list of steps in the making; distance is what was added up
@@ -147,12 +149,21 @@ func (r *reader) table(u *unit) *abbrevTable {
 	return table
 }
 
-// compile reads the table of u; with only > 0 it ends at that code.
+// compile reads the table of u; with only > 0 it ends at that code. A table takes
+// as much memory as it has abbreviations: each unit may have one of its own.
 func (r *reader) compile(u *unit, only uint64) (*abbrevTable, error) {
+	table := &abbrevTable{dense: r.compiler.dense[:0]}
+	err := r.compileInto(table, u, only)
+	r.compiler.dense = table.dense
+	table.dense = slices.Clone(table.dense)
+	return table, err
+}
+
+func (r *reader) compileInto(table *abbrevTable, u *unit, only uint64) error {
 	const stride = 4 << 10
-	im, table := u.image, &abbrevTable{}
-	if only == 0 {
-		table.dense = make([]abbrev, 0, 64)
+	im := u.image
+	if !r.spend(stepsPerTable) {
+		return im.errorAt(secAbbrev, u.abbrevOff, object.ErrLimit, "abbreviations")
 	}
 	attrs, loaded := 0, 0
 	for p := u.abbrevOff; ; {
@@ -162,26 +173,26 @@ func (r *reader) compile(u *unit, only uint64) (*abbrevTable, error) {
 		}
 		d, size := im.bytes[secAbbrev], im.sizes[secAbbrev]
 		if p >= size {
-			return table, im.errorAt(secAbbrev, u.abbrevOff, object.ErrFormat, "abbreviations are cut off")
+			return im.errorAt(secAbbrev, u.abbrevOff, object.ErrFormat, "abbreviations are cut off")
 		}
 		code, next := uleb(d, p)
 		if code == 0 && next <= size {
-			return table, nil
+			return nil
 		}
 		tag, next := uleb(d, min(next, size))
 		if next >= size {
-			return table, im.errorAt(secAbbrev, u.abbrevOff, object.ErrFormat, "abbreviations are cut off")
+			return im.errorAt(secAbbrev, u.abbrevOff, object.ErrFormat, "abbreviations are cut off")
 		}
 		a := abbrev{class: classOf(tag), children: d[next] != 0, known: true}
 		var count int
 		p, count = r.compileAttrs(u, next+1, &a)
 		attrs += count
 		if attrs > maxAbbrevAttrs || !r.spend(stepsPerAbbrev+stepsPerAttr*count) {
-			return table, im.errorAt(secAbbrev, u.abbrevOff, object.ErrLimit, "abbreviations")
+			return im.errorAt(secAbbrev, u.abbrevOff, object.ErrLimit, "abbreviations")
 		}
 		table.put(code, a)
 		if code == only {
-			return table, nil
+			return nil
 		}
 	}
 }

@@ -30,9 +30,10 @@ type Data struct {
 	files []*object.File
 
 	lineTables map[lineKey]*lineTable
-	opcodes    *opcodes
 	paths      paths
-	reader     reader
+	// pathSlots is how many numbers of paths all units have room for.
+	pathSlots int
+	reader    reader
 }
 
 // reader is the state of one thread's work: what it found, and what is left of
@@ -45,6 +46,8 @@ type reader struct {
 	lastTable *abbrevTable
 	lastKey   tableKey
 	lastImage *image
+	// opcodes are those of the line program in hand.
+	opcodes opcodes
 
 	// addrs are sorted and differ; hits are their answers.
 	addrs []uint64

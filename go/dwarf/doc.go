@@ -48,7 +48,14 @@ const (
 	stepsPerFile = 16
 	stepsPerAttr = 4
 
-	stepsPerAbbrev = 16
+	stepsPerAbbrev  = 16
+	stepsPerTable   = 64  // of abbreviations
+	stepsPerOpcodes = 256 // a table of what special opcodes stand for
+	stepsPerRoot    = 32
+	// A .dwo file is sought in two or three places.
+	stepsPerSought = 256
+	maxSoughtBytes = 64 << 20 // of the paths, which are kept
+	freePathSlots  = 1 << 22  // see path
 
 	freeTextBytes = 16 << 20
 	textPerAddr   = 16 << 10

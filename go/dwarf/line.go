@@ -27,7 +27,7 @@ const nothing = ^uint64(0)
 // end below what the sink waits for are not told.
 func (r *reader) runLines(t *lineTable, sink lineSink) bool {
 	d, end, big := t.image.bytes[secLine], t.end, t.image.big
-	p, base, ops := t.program, t.base, t.opcodes
+	p, base, ops := t.program, t.parameters.base, r.opcodesOf(t.parameters)
 	if !r.spend(end - p + 1) {
 		return false
 	}
@@ -45,7 +45,7 @@ func (r *reader) runLines(t *lineTable, sink lineSink) bool {
 			switch op {
 			case lnsAdvancePC:
 				v, p = uleb(d, p)
-				addr += v * ops.minInst
+				addr += v * uint64(ops.minInst)
 			case lnsAdvanceLine:
 				var step int64
 				step, p = sleb(d, p)

@@ -15,7 +15,7 @@ type lineTable struct {
 	program    int // offsets in .debug_line
 	end        int
 	operands   []byte // of standard opcode i+1
-	*opcodes
+	parameters parameters
 
 	tables    int // where the directory table starts
 	filesRead bool
@@ -23,12 +23,17 @@ type lineTable struct {
 	files     []lineFile
 }
 
+// parameters say what the special opcodes stand for; base is the first of them.
+type parameters struct {
+	minInst   uint8
+	lineBase  int8
+	lineRange uint8
+	base      uint8
+}
+
 // opcodes is what the special opcodes stand for.
 type opcodes struct {
-	minInst    uint64
-	lineBase   int8
-	lineRange  uint8
-	base       uint8
+	parameters
 	addrStep   [256]uint32
 	lineStep   [256]int32
 	constAddPC uint64
@@ -102,7 +107,7 @@ func (r *reader) readLineHeader(u *unit, offset uint64) (*lineTable, error) {
 		return nil, bad("its header is longer than itself")
 	}
 	t.program = p + int(headerLength)
-	minInst := uint64(d[p])
+	minInst := d[p]
 	p++
 	if version >= 4 {
 		p++ // maximum_operations_per_instruction: above 1 for VLIW only
@@ -117,28 +122,28 @@ func (r *reader) readLineHeader(u *unit, offset uint64) (*lineTable, error) {
 		return nil, bad("it is cut off")
 	}
 	t.operands = d[p : p+int(base)-1]
-	t.opcodes = r.opcodesOf(minInst, lineBase, lineRange, base)
+	t.parameters = parameters{minInst, lineBase, lineRange, base}
 	t.tables = p + int(base) - 1
 	return t, nil
 }
 
-// opcodesOf makes the tables of special opcodes; units of one compiler share
-// theirs.
-func (r *reader) opcodesOf(minInst uint64, lineBase int8, lineRange, base uint8) *opcodes {
-	o := r.data.opcodes
-	if o != nil && o.minInst == minInst && o.lineBase == lineBase && o.lineRange == lineRange && o.base == base {
+// opcodesOf makes the tables of special opcodes; those of one compiler's units are
+// the same. They are good until the next call.
+func (r *reader) opcodesOf(p parameters) *opcodes {
+	o := &r.opcodes
+	if o.parameters == p {
 		return o
 	}
-	o = &opcodes{minInst: minInst, lineBase: lineBase, lineRange: lineRange, base: base}
+	r.spend(stepsPerOpcodes)
+	*o = opcodes{parameters: p}
 	// A line range of 0 is let through only where there are no special opcodes.
-	divisor := max(int(lineRange), 1)
-	for op := int(base); op < 256; op++ {
-		step := op - int(base)
-		o.addrStep[op] = uint32(step/divisor) * uint32(minInst)
-		o.lineStep[op] = int32(lineBase) + int32(step%divisor)
+	divisor, minInst := max(int(p.lineRange), 1), uint32(p.minInst)
+	for op := int(p.base); op < 256; op++ {
+		step := op - int(p.base)
+		o.addrStep[op] = uint32(step/divisor) * minInst
+		o.lineStep[op] = int32(p.lineBase) + int32(step%divisor)
 	}
-	o.constAddPC = uint64(255-int(base)) / uint64(divisor) * minInst
-	r.data.opcodes = o
+	o.constAddPC = uint64(uint32(255-int(p.base))/uint32(divisor)) * uint64(minInst)
 	return o
 }
 

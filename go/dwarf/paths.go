@@ -25,12 +25,25 @@ func (r *reader) path(u *unit, index uint32) uint32 {
 	if uint64(index) >= uint64(len(t.files)) || t.version < 5 && index == 0 {
 		return 0
 	}
-	if u.paths == nil {
+	if u.paths == nil && r.data.takePathSlots(len(t.files)) {
 		u.paths = make([]uint32, len(t.files))
 	}
 	number := r.data.paths.number(r, r.joined(u, t, t.files[index]))
-	u.paths[index] = number + 1
+	if u.paths != nil {
+		u.paths[index] = number + 1
+	}
 	return number
+}
+
+// takePathSlots tells whether a unit may remember the numbers of so many files.
+// Units that each have a line table of their own always may; where many share one,
+// some make their paths anew each time.
+func (d *Data) takePathSlots(files int) bool {
+	if d.pathSlots+files > freePathSlots+d.main.weight(secLine) {
+		return false
+	}
+	d.pathSlots += files
+	return true
 }
 
 // joined is the path of a file, empty where it has no name.
@@ -78,7 +91,7 @@ func (d *Data) forgetPaths() {
 	if len(d.paths.texts) < maxPaths {
 		return
 	}
-	d.paths = paths{}
+	d.paths, d.pathSlots = paths{}, 0
 	for _, im := range d.images() {
 		for _, u := range im.units {
 			u.paths = nil

@@ -1,9 +1,9 @@
 package dwarf
 
 import (
+	"bytes"
 	"errors"
 	"path/filepath"
-	"strings"
 
 	"github.com/ffikit/ffikit/go/object"
 )
@@ -13,11 +13,12 @@ import (
 type splitFiles struct {
 	images []*image
 	// objects are the .dwo files that were sought, by path; nil where there is
-	// none.
-	objects map[string]*image
-	bytes   int
-	pack    *unitPackage
-	sought  bool
+	// none. soughtBytes is the length of all these paths.
+	objects     map[string]*image
+	soughtBytes int
+	bytes       int
+	pack        *unitPackage
+	sought      bool
 }
 
 // ErrNoSplitFile means that the .dwo or .dwp file of a unit was not found: its
@@ -32,11 +33,17 @@ func (d *Data) splitUnit(r *reader, u *unit) (*unit, error) {
 			return split, err
 		}
 	}
-	name := string(u.bytesAt(u.root.dwoName))
-	if name == "" || strings.ContainsRune(name, 0) {
+	name, compDir := u.bytesAt(u.root.dwoName), u.bytesAt(u.root.compDir)
+	if len(name) == 0 || bytes.IndexByte(name, 0) >= 0 {
 		return nil, d.main.errorAt(secInfo, u.off, ErrNoSplitFile, "the unit's split file has no name")
 	}
-	for _, path := range d.splitPaths(name, string(u.bytesAt(u.root.compDir))) {
+	if len(name) > maxPathBytes || len(compDir) > maxPathBytes {
+		return nil, d.main.errorAt(secInfo, u.off, object.ErrLimit, "the name of the unit's split file")
+	}
+	for _, path := range d.splitPaths(string(name), string(compDir)) {
+		if !r.spend(stepsPerSought) {
+			return nil, d.main.errorAt(secInfo, u.off, object.ErrLimit, "split files")
+		}
 		im, err := d.splitObject(path)
 		if err != nil {
 			return nil, err
@@ -89,6 +96,9 @@ func (d *Data) splitObject(path string) (*image, error) {
 	}
 	if s.objects == nil {
 		s.objects = map[string]*image{}
+	}
+	if s.soughtBytes += len(path); s.soughtBytes > maxSoughtBytes {
+		return nil, &object.Error{Path: path, Reason: "names of split debug files", Err: object.ErrLimit}
 	}
 	s.objects[path] = nil
 	file, err := d.search.Open(path)

@@ -129,7 +129,7 @@ func (im *image) list() error {
 			im.listing = err
 		}
 	}
-	damaged := 0
+	damaged, most := 0, freeUnits+im.weight(secInfo)/leastUnitBytes
 	for off, size := 0, im.size(secInfo); off < size; {
 		u, next, err := im.readUnit(off)
 		if err != nil {
@@ -143,7 +143,7 @@ func (im *image) list() error {
 			if known := im.byOffset[off]; known != nil {
 				u = known
 			}
-			if len(im.units) >= freeUnits+size/leastUnitBytes {
+			if len(im.units) >= most {
 				keep(im.errorAt(secInfo, off, object.ErrLimit, "units"))
 				break
 			}
@@ -198,8 +198,8 @@ func (r *reader) rootRanges(u *unit, t *root) []addrRange {
 	return r.rangesOf(u, &v)
 }
 
-// rootOf returns what the root entry of u says, read once; beside an error it is
-// as much of it as can be had.
+// rootOf returns what the root entry of u says, read once. Beside an error it is
+// of no use.
 func (r *reader) rootOf(u *unit) (*root, error) {
 	if u.root == nil {
 		u.rootErr = r.readRoot(u)
@@ -210,8 +210,11 @@ func (r *reader) rootOf(u *unit) (*root, error) {
 func (r *reader) readRoot(u *unit) error {
 	const look = 512
 	im := u.image
-	d, _ := im.need(secInfo, u.entries, min(u.entries+look, u.end))
+	if !r.spend(stepsPerRoot) {
+		return im.errorAt(secInfo, u.off, object.ErrLimit, "units") // another call may do
+	}
 	u.root = &root{}
+	d, _ := im.need(secInfo, u.entries, min(u.entries+look, u.end))
 	code, p := uleb(d, u.entries)
 	if code == 0 {
 		return nil // an empty unit

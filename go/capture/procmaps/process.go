@@ -88,7 +88,14 @@ func (s *Space) DebugDirs() []string {
 // program's file; the process's handles.
 func (s *Space) openLive(index int) (*Module, error) {
 	m := &s.mappings[index]
-	image := s.process.head(s.mappings, index)
+	image, kernels := s.process.head(s.mappings, index), s.process.mappedFile(m)
+	same := func(path string) bool {
+		if kernels == nil {
+			return mapped(path, m)
+		}
+		info, err := os.Stat(path)
+		return err == nil && os.SameFile(info, kernels)
+	}
 	found, candidate := false, (*Module)(nil)
 	try := func(path string) bool {
 		file, err := object.Open(path)
@@ -96,7 +103,7 @@ func (s *Space) openLive(index int) (*Module, error) {
 			return false
 		}
 		found = true
-		if !mapped(path, m) && (image == nil || image.BuildID() == "" || image.BuildID() != file.BuildID()) {
+		if !same(path) && (image == nil || image.BuildID() == "" || image.BuildID() != file.BuildID()) {
 			file.Close()
 			return false
 		}
@@ -108,11 +115,11 @@ func (s *Space) openLive(index int) (*Module, error) {
 			return candidate, nil
 		}
 	}
-	if try(s.process.path(fmt.Sprintf("map_files/%x-%x", uint64(m.Start), uint64(m.End)))) || try(s.process.path("exe")) {
+	if try(s.process.link(m)) || try(s.process.path("exe")) {
 		return candidate, nil
 	}
 	for _, handle := range s.process.handles() {
-		if path := s.process.path("fd/" + handle); mapped(path, m) && try(path) {
+		if path := s.process.path("fd/" + handle); same(path) && try(path) {
 			return candidate, nil
 		}
 	}
@@ -124,6 +131,27 @@ func (s *Space) openLive(index int) (*Module, error) {
 		return nil, fmt.Errorf("%s: %w: device and inode differ", m.DisplayPath(), ErrReplaced)
 	}
 	return nil, fmt.Errorf("%s: cannot be opened as process %d sees it", m.DisplayPath(), s.process.pid)
+}
+
+// link leads to the file of a mapping, for the privileged.
+func (p *process) link(m *Mapping) string {
+	return p.path(fmt.Sprintf("map_files/%x-%x", uint64(m.Start), uint64(m.End)))
+}
+
+// mappedFile is the file of a mapping as the kernel holds it; nil where that may
+// not be seen, or another file is mapped there by now. Its device need not be the
+// one in the maps, which name that of the file system: overlayfs and btrfs give
+// files devices of their own.
+func (p *process) mappedFile(m *Mapping) os.FileInfo {
+	name, err := os.Readlink(p.link(m))
+	if now := (&Mapping{Path: name}); err != nil || now.DisplayPath() != m.DisplayPath() {
+		return nil
+	}
+	info, err := os.Stat(p.link(m))
+	if err != nil {
+		return nil
+	}
+	return info
 }
 
 // handles lists the numbers of the process's open files.

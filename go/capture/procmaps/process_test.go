@@ -197,6 +197,56 @@ func TestOtherRoot(t *testing.T) {
 	assert.NotEqual(t, readBuildID(t, here), module.BuildID)
 }
 
+// An overlay of several file systems, as of containers, gives files another device
+// than the maps name. The kernel's own handle tells which file it is, also of one
+// without a build ID, and then its path does for who opens it.
+func TestDeviceOfItsOwn(t *testing.T) {
+	lower, mount := t.TempDir(), t.TempDir()
+	program := compile(t, target, filepath.Join(lower, "program"), "-Wl,--build-id=none")
+	path := compile(t, library, filepath.Join(lower, "lib.so"), "-shared", "-fPIC", "-Wl,--build-id=none")
+	script := `mount -t tmpfs none "$1" && mkdir "$1/up" "$1/work" "$1/at" &&
+		mount -t overlay -o "lowerdir=$2,upperdir=$1/up,workdir=$1/work" overlay "$1/at" && cd "$1/at" && exec ./program "$1/at/lib.so"`
+	command := []string{"unshare", "--mount", "sh", "-c", script, "sh", mount, lower}
+	if os.Geteuid() != 0 {
+		command = slices.Insert(command, 1, "--map-root-user")
+	}
+	p := start(t, command...)
+	s := space(t, p.pid)
+	module, virt, err := s.Locate(p.addrs["in_library"])
+	if os.Geteuid() != 0 {
+		require.ErrorIs(t, err, procmaps.ErrReplaced, "the kernel's handle is for the privileged")
+		return
+	}
+	require.NoError(t, err)
+	assert.Equal(t, symbol(t, path, "in_library"), virt)
+	assert.True(t, strings.HasSuffix(module.OpenPath, "/root"+mount+"/at/lib.so"), module.OpenPath)
+	module, virt, err = s.Locate(p.addrs["in_program"])
+	require.NoError(t, err)
+	assert.Equal(t, symbol(t, program, "in_program"), virt)
+	assert.True(t, strings.HasSuffix(module.OpenPath, "/root"+mount+"/at/program"), module.OpenPath)
+}
+
+// What was replaced is found by the kernel's handle alone, whose device is told
+// from that of the file in its place.
+func TestReplacedWithoutBuildID(t *testing.T) {
+	dir := t.TempDir()
+	program := compile(t, target, filepath.Join(dir, "program"))
+	path := compile(t, library, filepath.Join(dir, "lib.so"), "-shared", "-fPIC", "-Wl,--build-id=none")
+	virtAddr := symbol(t, path, "in_library")
+	p := start(t, program, path)
+	other := compile(t, "int more(int n) { return n; }\nint in_library(int n) { return more(n) * 4; }\n", filepath.Join(dir, "other.so"), "-shared", "-fPIC", "-Wl,--build-id=none")
+	require.NoError(t, os.Rename(other, path))
+	require.NotEqual(t, virtAddr, symbol(t, path, "in_library"))
+	module, virt, err := space(t, p.pid).Locate(p.addrs["in_library"])
+	if os.Geteuid() != 0 {
+		require.ErrorIs(t, err, procmaps.ErrReplaced)
+		return
+	}
+	require.NoError(t, err)
+	assert.Equal(t, virtAddr, virt)
+	assert.Contains(t, module.OpenPath, "/map_files/")
+}
+
 // A process that ends leaves errors, and whoever gets its number is not it.
 func TestEndedProcess(t *testing.T) {
 	program := compile(t, target, filepath.Join(t.TempDir(), "program"), "-static")

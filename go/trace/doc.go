@@ -4,6 +4,9 @@
 //
 // A stream of bytes enters, which a stranger may have written; Evidence leaves,
 // whose stacks are model.Frames as the process had them: modules and addresses,
-// nothing symbolized. A file that was torn, corrupted or is too large gives
-// what can be read of it, and says what cannot. Memory is bounded (see limits).
+// nothing symbolized. Heap is the heap trace of a program that `ffikit hunt`
+// runs (HEAP.md), which may be read while it is written.
+//
+// A file that was torn, corrupted or is too large gives what can be read of it,
+// and says what cannot. Memory is bounded (see limits).
 package trace

@@ -42,3 +42,20 @@ func (r ranges) at(addr uint64) uint32 {
 	}
 	return 0
 }
+
+// setBelow puts a module into a range, but not over modules with a larger
+// number, which were recorded behind it.
+func (r *ranges) setBelow(start, end uint64, owner uint32) {
+	spans := *r
+	first := sort.Search(len(spans), func(i int) bool { return spans[i].end > start })
+	var later []span
+	for i := first; i < len(spans) && spans[i].start < end; i++ {
+		if spans[i].owner > owner {
+			later = append(later, spans[i])
+		}
+	}
+	r.set(start, end, owner)
+	for _, s := range later {
+		r.set(s.start, s.end, s.owner)
+	}
+}

@@ -40,6 +40,14 @@ var differences = []*difference{
 		},
 	},
 	{
+		reason:   "the demangling library misreads names that refer back behind a scope with template arguments (sr5is_okIT_E): they stay mangled",
+		programs: []compat.Program{compat.GNUAddr2line}, fixtures: []string{"c++-local"},
+		explains: func(want, got string) bool {
+			at := leftMangled.FindStringIndex(got)
+			return at != nil && strings.HasPrefix(want, got[:at[0]]) && strings.HasSuffix(want, got[at[1]:])
+		},
+	},
+	{
 		reason:   "the discriminators of inlined calls (DW_AT_GNU_discriminator) are not read: callers have none",
 		programs: llvmPrograms, fixtures: []string{"c-clang", "rust", "rust-v0"},
 		explains: func(want, got string) bool {
@@ -88,6 +96,7 @@ var differences = []*difference{
 }
 
 var givenUp = regexp.MustCompile(`_Z\w*srSt\w*`)
+var leftMangled = regexp.MustCompile(`_Z\w*sr\w*`)
 var callerDiscriminator = regexp.MustCompile(` \(discriminator \d+\)|"Discriminator":\d+,`)
 
 // compare asserts that two outputs are the same but for known differences.

@@ -98,10 +98,13 @@ namespace {
 ALONE int nameless(int x) { volatile int y = x; return y + 7; }
 struct Counter { ALONE int next(int x) { volatile int y = x; return y - 1; } };
 }
+template <bool, typename T> struct When { typedef T type; };
+template <typename T> struct IsFine { static const bool value = true; };
+template <typename T> ALONE typename When<IsFine<T>::value, T *>::type chosen(T *x, T *y) { return *x ? x : y; }
 int main(int argc, char **) {
     struct Inner { ALONE static int local(int x) { volatile int y = x; return y; } };
     auto alone = [](int x) ALONE { volatile int y = x; return y; };
-    return squared(argc) + halved(argc) + nameless(argc) + Counter().next(argc) + Inner::local(argc) + alone(argc);
+    return squared(argc) + halved(argc) + nameless(argc) + Counter().next(argc) + Inner::local(argc) + alone(argc) + *chosen(&argc, &argc);
 }
 `
 

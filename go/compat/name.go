@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/ianlancetaylor/demangle"
+
+	"github.com/ffikit/ffikit/go/normalize"
 )
 
 // manglings says what is demangled, and in whose style.
@@ -155,7 +157,8 @@ func isRustLegacy(name string) bool {
 	return strings.HasPrefix(name, "_ZN") && at > 0 && len(name) >= at+20 && name[at+19] == 'E'
 }
 
-// toReadable is the library's answer within bounds. No name is known that
+// toReadable is the library's answer within bounds, unless that would be wrong. No
+// name is known that
 // makes the library panic; a stranger's must not end the process if one does.
 func toReadable(name string, options ...demangle.Option) (readable string, ok bool) {
 	defer func() {
@@ -163,6 +166,9 @@ func toReadable(name string, options ...demangle.Option) (readable string, ok bo
 			readable, ok = "", false
 		}
 	}()
+	if normalize.Misread(name) {
+		return "", false
+	}
 	readable, err := demangle.ToString(name, append(options, demangle.MaxLength(maxReadablePow2))...)
 	return readable, err == nil && readable != ""
 }

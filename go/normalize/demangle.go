@@ -40,7 +40,11 @@ func Demangle(name string) (string, model.Language) {
 
 // demangleABI undoes the C++ and Rust manglings.
 func demangleABI(name string) (readable string, lang model.Language) {
-	if strings.HasPrefix(name, "_R") || strings.HasPrefix(name, "_Z") || strings.HasPrefix(name, "___Z") {
+	cpp := strings.HasPrefix(name, "_Z") || strings.HasPrefix(name, "___Z")
+	if cpp && Misread(name) {
+		return name, model.LanguageCPP
+	}
+	if cpp || strings.HasPrefix(name, "_R") {
 		if readable, ok := demangleSymbol(dropCloneSuffixes(name)); ok {
 			lang := manglingLanguage(name)
 			if lang == model.LanguageRust {

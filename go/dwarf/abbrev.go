@@ -152,6 +152,9 @@ func (r *reader) table(u *unit) *abbrevTable {
 // compile reads the table of u; with only > 0 it ends at that code. A table takes
 // as much memory as it has abbreviations: each unit may have one of its own.
 func (r *reader) compile(u *unit, only uint64) (*abbrevTable, error) {
+	if r.compiler.dense == nil {
+		r.compiler.dense = make([]abbrev, 0, 128)
+	}
 	table := &abbrevTable{dense: r.compiler.dense[:0]}
 	err := r.compileInto(table, u, only)
 	r.compiler.dense = table.dense

@@ -132,7 +132,6 @@ const (
 
 	lneEndSequence      = 0x01
 	lneSetAddress       = 0x02
-	lneDefineFile       = 0x03
 	lneSetDiscriminator = 0x04
 
 	lnctPath           = 0x01

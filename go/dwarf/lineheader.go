@@ -157,7 +157,7 @@ func (r *reader) readFiles(u *unit, t *lineTable) {
 	if t.version >= 5 {
 		ok = r.readFileTables(u, t)
 	} else {
-		ok = r.readOldFileTables(u, t)
+		ok = r.readOldFileTables(t)
 	}
 	if !ok {
 		r.note(t.image.errorAt(secLine, t.tables, object.ErrFormat, "line table: its file table cannot be read"))
@@ -165,9 +165,9 @@ func (r *reader) readFiles(u *unit, t *lineTable) {
 }
 
 // readOldFileTables reads the tables of versions 2 to 4, in which directory 0
-// is the compilation directory and files count from 1; file 0 stands for the
-// unit's own.
-func (r *reader) readOldFileTables(u *unit, t *lineTable) bool {
+// is the compilation directory and files count from 1; file 0 is none, see path.
+// What a program adds by DW_LNE_define_file, as no compiler does, is in no table.
+func (r *reader) readOldFileTables(t *lineTable) bool {
 	d, p := t.image.bytes[secLine], t.tables
 	text := func() (place uint64, ok bool) {
 		length := bytes.IndexByte(d[min(p, t.end):t.end], 0)
@@ -187,7 +187,7 @@ func (r *reader) readOldFileTables(u *unit, t *lineTable) bool {
 		}
 		t.dirs = append(t.dirs, dir)
 	}
-	t.files = append(t.files, lineFile{name: u.root.name})
+	t.files = append(t.files, lineFile{})
 	for len(t.files) < maxLineFiles && r.spend(stepsPerFile) {
 		name, ok := text()
 		if !ok {

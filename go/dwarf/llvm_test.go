@@ -169,6 +169,38 @@ func symbolAddr(t *testing.T, file *object.File, name string) (addr model.VirtAd
 	return addr
 }
 
+// TestSplitUnitsInOneFile, as the linker writes them when it optimizes the whole
+// program: each has the skeleton with its ID, whichever is asked for first.
+// llvm-symbolizer crashes on such files: it is asked about the same code whose
+// units are whole.
+func TestSplitUnitsInOneFile(t *testing.T) {
+	for _, version := range []string{"4", "5"} {
+		dir := writeSources(t)
+		flags := []string{"clang-19", "-gdwarf-" + version, "-O2", "-flto", "-fuse-ld=lld-19", "first.c", "second.c", "-o"}
+		command(t, dir, append(flags, "reference")...)
+		command(t, dir, append(flags, "program", "-Wl,--plugin-opt=dwo_dir="+filepath.Join(dir, "dwo"), "-Wl,-mllvm,-split-dwarf-cross-cu-references")...)
+		reference, path := filepath.Join(dir, "reference"), filepath.Join(dir, "program")
+		compare(t, path, reference)
+		file, err := object.Open(path)
+		require.NoError(t, err)
+		defer file.Close()
+		data, err := dwarf.New(file)
+		require.NoError(t, err)
+		for _, name := range []string{"far", "outer"} {
+			start := symbolAddr(t, file, name)
+			addrs := []model.VirtAddr{start, start + 4, start + 8, start + 12, start + 16}
+			answers, err := data.Resolve(addrs)
+			require.NoError(t, err)
+			for i, want := range llvm(t, reference, addrs) {
+				require.Len(t, answers[i], len(want))
+				for j, frame := range answers[i] {
+					assert.Equal(t, want[j], llvmFrame{frame.Function, frame.File, frame.Line, frame.Column}, "%s DWARF %s", addrs[i], version)
+				}
+			}
+		}
+	}
+}
+
 // TestSplitUnitOfAnotherBuild: the ID decides, not the name.
 func TestSplitUnitOfAnotherBuild(t *testing.T) {
 	dir := writeSources(t)

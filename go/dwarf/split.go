@@ -52,7 +52,11 @@ func (d *Data) splitUnit(r *reader, u *unit) (*unit, error) {
 			continue
 		}
 		for _, split := range im.units {
-			if d.idOf(r, split, u) == u.dwoID {
+			if !r.spend(1) {
+				break
+			}
+			if r.idOf(split, u) == u.dwoID {
+				split.skeleton = u
 				return split, nil
 			}
 		}
@@ -60,14 +64,18 @@ func (d *Data) splitUnit(r *reader, u *unit) (*unit, error) {
 	return nil, d.main.errorAt(secInfo, u.off, ErrNoSplitFile, "split file %q", name)
 }
 
-// idOf reads the ID of a split unit, which before version 5 is an attribute.
-func (d *Data) idOf(r *reader, split, skeleton *unit) uint64 {
-	if split.skeleton == nil {
-		split.skeleton = skeleton
-		if _, err := r.rootOf(split); err != nil { // where version 4 has the ID
-			r.note(err)
-		}
+// idOf reads the ID of a split unit, which before version 5 is an attribute of its
+// root entry. The rest of that may need the unit's own skeleton, which this one
+// need not be.
+func (r *reader) idOf(split, skeleton *unit) uint64 {
+	if split.version >= 5 || split.dwoID != 0 {
+		return split.dwoID
 	}
+	split.skeleton = skeleton
+	if _, err := r.rootOf(split); err != nil {
+		r.note(err)
+	}
+	split.skeleton, split.root, split.rootErr = nil, nil, nil
 	return split.dwoID
 }
 

@@ -195,6 +195,10 @@ type build struct {
 	bytes int64
 }
 
+// clockSkew is how far the clocks of a file server and of this machine may
+// differ.
+const clockSkew = 10 * time.Minute
+
 // maxBuilds bounds how many folders there may be, files or remembered answers.
 const maxBuilds = 10_000
 
@@ -231,6 +235,9 @@ func (c *cache) builds() (builds []build, total int64) {
 			continue
 		}
 		b := build{id: id, used: info.ModTime()}
+		if time.Until(b.used) > clockSkew {
+			b.used = time.Time{} // a wrong clock's; it would be the newest for ever
+		}
 		files, _ := fs.ReadDir(c.root.FS(), id)
 		for _, file := range files {
 			b.bytes += c.weigh(id, file)
@@ -248,7 +255,8 @@ func (c *cache) weigh(id string, file fs.DirEntry) int64 {
 	if err != nil || !info.Mode().IsRegular() {
 		return 0
 	}
-	if strings.HasPrefix(file.Name(), partPrefix) && time.Since(info.ModTime()) > 2*c.opts.Timeout {
+	age := time.Since(info.ModTime())
+	if strings.HasPrefix(file.Name(), partPrefix) && (age > 2*c.opts.Timeout || age < -clockSkew) {
 		if c.root.Remove(filepath.Join(id, file.Name())) == nil {
 			return 0
 		}

@@ -153,6 +153,16 @@ func TestEviction(t *testing.T) {
 	fetch(2)
 	assert.ElementsMatch(t, []string{builds[0].buildID + "/debuginfo", builds[2].buildID + "/debuginfo", "note.txt"}, files(t, cache))
 
+	// Of a time to come, which a wrong clock left, is what goes first.
+	used(0, -1000*time.Hour)
+	left = filepath.Join(cache, builds[2].buildID, "part-LEFT")
+	require.NoError(t, os.WriteFile(left, make([]byte, 100), 0o600))
+	future := time.Now().Add(1000 * time.Hour)
+	require.NoError(t, os.Chtimes(left, future, future))
+	used(2, time.Hour)
+	fetch(1)
+	assert.ElementsMatch(t, []string{builds[1].buildID + "/debuginfo", builds[2].buildID + "/debuginfo", "note.txt"}, files(t, cache))
+
 	// A file that is larger than the cache is not taken at all.
 	opts.MaxCacheBytes = size / 2
 	_, err := client(t, opts).Fetch(t.Context(), builds[3].buildID)

@@ -201,11 +201,13 @@ func (p *llvmProgram) answerSymbol(out []byte, s *session, r *lineRequest) []byt
 	if r.module.failure == nil {
 		for _, addr := range r.module.table().named(r.symbol, r.offset) {
 			s.each(r.module, []model.VirtAddr{model.VirtAddr(addr)}, func(_ int, frames []model.Frame) {
+				var info lineInfo
 				if len(frames) == 0 {
-					return
+					info = p.symbolOnly(r.module, addr)
+				} else {
+					info = *p.info(r.module, addr, frames, 0)
+					p.nameWhole(r.module, addr, frames, &info)
 				}
-				info := *p.info(r.module, addr, frames, 0)
-				p.nameWhole(r.module, addr, frames, &info)
 				info.function, info.file = strings.Clone(info.function), strings.Clone(info.file)
 				info.startFile = strings.Clone(info.startFile)
 				if info.file != "" {

@@ -264,8 +264,11 @@ func (p *gnuProgram) code(out []byte, _ *module, addr uint64, frames []model.Fra
 		if !ok {
 			return p.appendNothing(out)
 		}
-		frame := model.Frame{Function: found.name, File: found.file}
-		return p.appendFrame(out, &frame, 0)
+		out = p.appendName(out, found.name)
+		if !found.hasFile {
+			found.file = "??"
+		}
+		return p.appendPlace(out, found.file, 0, 0)
 	}
 	// binutils has one discriminator at a time, and prints it for the callers
 	// too.
@@ -357,34 +360,41 @@ func (p *gnuProgram) appendNothing(out []byte) []byte {
 }
 
 func (p *gnuProgram) appendFrame(out []byte, frame *model.Frame, discriminator uint32) []byte {
-	if p.options.functions {
-		name := frame.LinkageName
-		if name == "" {
-			name = frame.Function
-		}
-		if name == "" {
-			out = append(out, "??"...)
-		} else {
-			out = append(out, p.names.of(name)...)
-		}
-		if p.options.pretty {
-			out = append(out, " at "...)
-		} else {
-			out = append(out, '\n')
-		}
-	}
-	path := frame.File
-	if p.options.basenames {
-		path = path[strings.LastIndexByte(path, '/')+1:]
+	name, path := frame.LinkageName, frame.File
+	if name == "" {
+		name = frame.Function
 	}
 	if path == "" {
 		path = "??"
 	}
+	return p.appendPlace(p.appendName(out, name), path, frame.Line, discriminator)
+}
+
+// appendName prints the function, if that is wanted.
+func (p *gnuProgram) appendName(out []byte, name string) []byte {
+	if !p.options.functions {
+		return out
+	}
+	if name == "" {
+		out = append(out, "??"...)
+	} else {
+		out = append(out, p.names.of(name)...)
+	}
+	if p.options.pretty {
+		return append(out, " at "...)
+	}
+	return append(out, '\n')
+}
+
+func (p *gnuProgram) appendPlace(out []byte, path string, line int, discriminator uint32) []byte {
+	if p.options.basenames {
+		path = path[strings.LastIndexByte(path, '/')+1:]
+	}
 	out = append(append(out, path...), ':')
-	if frame.Line == 0 {
+	if line == 0 {
 		return append(out, "?\n"...)
 	}
-	out = strconv.AppendUint(out, uint64(frame.Line), 10)
+	out = strconv.AppendUint(out, uint64(line), 10)
 	if discriminator != 0 {
 		out = strconv.AppendUint(append(out, " (discriminator "...), uint64(discriminator), 10)
 		out = append(out, ')')

@@ -26,7 +26,9 @@ type gnuSymbol struct {
 	section    int
 	addr, size uint64
 	name, file string
-	function   bool
+	// hasFile tells a file symbol without a name from none.
+	hasFile  bool
+	function bool
 }
 
 // readGNUSymbols takes .symtab, or .dynsym where that is empty. A damaged
@@ -40,14 +42,14 @@ func readGNUSymbols(file *object.File) *gnuSymbols {
 	}
 	// A file's name is told for local symbols, and for others as long as no
 	// second file was met.
-	source, symbolSeen, fileAfterSymbol, static := "", false, false, false
+	source, sourceSeen, symbolSeen, fileAfterSymbol, static := "", false, false, false, false
 	err := file.EachSymbol(func(s object.Symbol) bool {
 		if s.Dynamic && static {
 			return false
 		}
 		static = !s.Dynamic
 		if s.Kind == elf.STT_FILE {
-			source, fileAfterSymbol = s.Name, fileAfterSymbol || symbolSeen
+			source, sourceSeen, fileAfterSymbol = s.Name, true, fileAfterSymbol || symbolSeen
 			return true
 		}
 		symbolSeen = true
@@ -59,7 +61,7 @@ func readGNUSymbols(file *object.File) *gnuSymbols {
 			function: s.Kind == elf.STT_FUNC || s.Kind == elf.STT_GNU_IFUNC,
 		}
 		if s.Local || !fileAfterSymbol {
-			entry.file = source
+			entry.file, entry.hasFile = source, sourceSeen
 		}
 		table.entries = append(table.entries, entry)
 		return true

@@ -2,6 +2,7 @@ package compat_test
 
 import (
 	"debug/elf"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -45,4 +46,20 @@ func symbolNames(t *testing.T, path string) (names []string) {
 	}
 	require.NotEmpty(t, names)
 	return names
+}
+
+// Symbols in sections of all kinds, where there is no debug information: the file
+// of some is a symbol without a name.
+func TestGNUSymbols(t *testing.T) {
+	for _, name := range []string{"c-symbols", "c-stripped"} {
+		path := fixture(t, name)
+		var input strings.Builder
+		for _, symbol := range symbolNames(t, path) {
+			fmt.Fprintln(&input, symbol)
+		}
+		for _, options := range [][]string{{"-afe"}, {"-fise"}, {"-apfe"}} {
+			want := original(t, compat.GNUAddr2line, filepath.Dir(path), input.String(), append(options, path)...)
+			alike(t, want, ours(t, compat.GNUAddr2line, filepath.Dir(path), input.String(), append(options, path)...), "%s %q", name, options)
+		}
+	}
 }

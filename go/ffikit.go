@@ -8,7 +8,6 @@ package ffikit
 import (
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/ffikit/ffikit/go/join"
 	"github.com/ffikit/ffikit/go/merge"
@@ -75,7 +74,7 @@ func Read(opts Options, logs ...Log) (*model.ReportSet, error) {
 	take := func(r model.Report) error {
 		unresolved := symbolizer.Report(&r)
 		normalize.Report(&r, opts.Normalize)
-		partial.add(missed(&r, unresolved)...)
+		partial.add(normalize.Missed(r.Stacks, unresolved)...)
 		if suppressions.Leaves(&r) {
 			return nil
 		}
@@ -121,27 +120,6 @@ func readEvidence(files []Evidence, partial *partialList) []*trace.Evidence {
 		all = append(all, evidence)
 	}
 	return all
-}
-
-// missed leaves out what nobody misses: that a module lacks lines of which all
-// frames in r are a language's own machinery. The interpreter's have names at
-// least; those of sanitizers, libffi and libc, which are stripped, need none.
-func missed(r *model.Report, unresolved []model.Partial) []model.Partial {
-	return slices.DeleteFunc(unresolved, func(p model.Partial) bool {
-		named := false
-		for _, stack := range r.Stacks {
-			for _, frame := range stack.Frames {
-				if frame.Module != p.File {
-					continue
-				}
-				if !frame.Runtime || frame.Function == "" && frame.Machinery == "CPython" {
-					return false
-				}
-				named = true
-			}
-		}
-		return named
-	})
 }
 
 // maxPartials bounds how many things that could not be read are told.

@@ -8,6 +8,13 @@ import (
 	"github.com/ffikit/ffikit/go/model"
 )
 
+// Blame chooses the frame of a normalized report to look at first; nil where
+// all is machinery or lies in system folders.
+func Blame(r *model.Report, opts Options) *model.Blame {
+	blamed, _ := blame(r, opts)
+	return blamed
+}
+
 // blame chooses the frame to look at first, and those of the other stacks
 // that belong to the story.
 //

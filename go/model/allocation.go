@@ -60,7 +60,10 @@ const (
 type Sample struct {
 	Stack Stack `json:"stack"`
 	Class Class `json:"class"`
-	PID   int   `json:"pid"`
+	// Process is the index in Hunt.Processes of who allocated.
+	Process int `json:"process"`
+	// Fingerprint is equal for the same site in other processes, runs and builds.
+	Fingerprint string `json:"fingerprint,omitempty"`
 
 	Allocations    uint64 `json:"allocations"`
 	Frees          uint64 `json:"frees"`

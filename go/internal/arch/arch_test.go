@@ -42,6 +42,8 @@ var rooms = map[string][]string{
 	"merge":     {"model", "normalize"},
 	"join":      {"model", "normalize", "trace"},
 	"suppress":  {"model"},
+	"samples":   {"merge", "model", "normalize", "symbolize", "trace"},
+	"leak":      {"merge", "model", "normalize", "suppress"},
 	// Showing.
 	"render":    {"model"},
 	"sources":   {},

@@ -1,0 +1,221 @@
+package samples
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/ffikit/ffikit/go/merge"
+	"github.com/ffikit/ffikit/go/model"
+	"github.com/ffikit/ffikit/go/normalize"
+	"github.com/ffikit/ffikit/go/symbolize"
+	"github.com/ffikit/ffikit/go/trace"
+)
+
+// Options steer Read.
+type Options struct {
+	Symbolize symbolize.Options
+	Normalize normalize.Options
+	// MaxStacks bounds how many stacks of a process are symbolized, those that
+	// hold most first; 0 means DefaultMaxStacks. The rest is counted without stack.
+	MaxStacks int
+}
+
+// DefaultMaxStacks is more than programs have that were seen so far.
+const DefaultMaxStacks = 50_000
+
+// maxFrames bounds the distinct frames of a process, and maxStackFrames those
+// that are kept of one site: its root's side is left out.
+const (
+	maxFrames      = 1 << 20
+	maxStackFrames = 512
+)
+
+// Trace is the heap trace of one program, and what was seen of it over time.
+type Trace struct {
+	Heap *trace.Heap
+	// Ended is as in model.Process.
+	Ended    string
+	Timeline []model.Moment
+	// Live is what was live at each moment of Timeline, by the counts' index;
+	// nil where it was not kept.
+	Live [][]uint64
+}
+
+// Read makes processes and their allocation sites of heap traces, and tells
+// what could not be read or symbolized. Sites are sorted by what they hold, the most first.
+func Read(opts Options, traces ...Trace) ([]model.Process, []model.Sample, []model.Partial) {
+	if opts.MaxStacks <= 0 {
+		opts.MaxStacks = DefaultMaxStacks
+	}
+	symbolizer := symbolize.New(opts.Symbolize)
+	defer symbolizer.Close()
+	processes := make([]model.Process, 0, len(traces))
+	var all []model.Sample
+	var partial []model.Partial
+	for i := range traces {
+		t := &traces[i]
+		processes = append(processes, process(t))
+		r := reader{opts: opts, symbolizer: symbolizer, trace: t, process: i}
+		all = append(all, r.read()...)
+		for _, note := range t.Heap.Notes {
+			partial = append(partial, model.Partial{File: t.Heap.Name, Reason: note})
+		}
+		partial = append(partial, t.Heap.Partial()...)
+		partial = append(partial, r.partial...)
+	}
+	slices.SortStableFunc(all, func(a, b model.Sample) int {
+		return cmp.Or(cmp.Compare(b.LiveBytes(), a.LiveBytes()), cmp.Compare(b.PeakBytes, a.PeakBytes))
+	})
+	return processes, all, partial
+}
+
+func process(t *Trace) model.Process {
+	return model.Process{
+		PID: t.Heap.PID, ParentPID: t.Heap.ParentPID, Arguments: t.Heap.Arguments, Started: t.Heap.Started,
+		Ended: t.Ended, SampleBytes: t.Heap.SampleBytes, Timeline: t.Timeline,
+	}
+}
+
+// reader reads one trace.
+type reader struct {
+	opts       Options
+	symbolizer *symbolize.Symbolizer
+	trace      *Trace
+	process    int
+	// frames are the logical frames of each physical one.
+	frames  map[place]*[]model.Frame
+	partial []model.Partial
+}
+
+// place is what a physical frame is looked up by.
+type place struct {
+	module, buildID string
+	addr            uint64
+}
+
+func (r *reader) read() []model.Sample {
+	counts := slices.Clone(r.trace.Heap.Counts())
+	slices.SortStableFunc(counts, func(a, b trace.HeapCount) int {
+		return cmp.Or(cmp.Compare(b.LiveBytes(), a.LiveBytes()), cmp.Compare(b.PeakBytes, a.PeakBytes))
+	})
+	if beyond := len(counts) - r.opts.MaxStacks; beyond > 0 {
+		r.say(fmt.Sprintf("of %d stacks the %d that hold least are counted without their frames", len(counts), beyond))
+		for i := range counts[r.opts.MaxStacks:] {
+			counts[r.opts.MaxStacks+i].Node = 0
+		}
+	}
+	unresolved := r.lookUp(counts)
+	merged := r.merge(counts)
+	stacks := make([]model.Stack, len(merged))
+	for i := range merged {
+		stacks[i] = merged[i].Stack
+	}
+	r.partial = append(r.partial, normalize.Missed(stacks, unresolved)...)
+	return merged
+}
+
+func (r *reader) say(reason string) {
+	r.partial = append(r.partial, model.Partial{File: r.trace.Heap.Name, Reason: reason})
+}
+
+// lookUp symbolizes each distinct frame of the counts' stacks.
+func (r *reader) lookUp(counts []trace.HeapCount) []model.Partial {
+	r.frames = map[place]*[]model.Frame{}
+	var report model.Report
+	var places []place
+	for i := range counts {
+		frames, _, _ := r.trace.Heap.Frames(counts[i].Node)
+		for _, frame := range frames[:min(len(frames), maxStackFrames)] {
+			at := placeOf(&frame)
+			if frame.Module == "" || r.frames[at] != nil || len(places) >= maxFrames {
+				continue
+			}
+			r.frames[at] = &[]model.Frame{frame}
+			places = append(places, at)
+			report.Stacks = append(report.Stacks, model.Stack{Frames: []model.Frame{frame}})
+		}
+	}
+	unresolved := r.symbolizer.Report(&report)
+	for i, at := range places {
+		*r.frames[at] = report.Stacks[i].Frames
+	}
+	return unresolved
+}
+
+func placeOf(f *model.Frame) place { return place{f.Module, f.BuildID, uint64(f.VirtAddr)} }
+
+// stack is that of a count, symbolized and normalized.
+func (r *reader) stack(count *trace.HeapCount) model.Stack {
+	stack := model.Stack{Role: model.RoleAllocation, Frames: []model.Frame{}}
+	physical, truncated, ok := r.trace.Heap.Frames(count.Node)
+	if !ok {
+		stack.Truncated = "the stack was not kept"
+		return stack
+	}
+	stack.Truncated, stack.Complete = truncated, truncated == ""
+	if beyond := len(physical) - maxStackFrames; beyond > 0 {
+		physical = physical[:maxStackFrames]
+		stack.Truncated = fmt.Sprintf("the stack is deep: its %d outermost frames are left out", beyond)
+	}
+	for i := range physical {
+		if found := r.frames[placeOf(&physical[i])]; found != nil && physical[i].Module != "" {
+			stack.Frames = append(stack.Frames, *found...)
+		} else {
+			stack.Frames = append(stack.Frames, physical[i])
+		}
+	}
+	normalized := model.Report{Stacks: []model.Stack{stack}}
+	normalize.Report(&normalized, r.opts.Normalize)
+	return normalized.Stacks[0]
+}
+
+// merge joins counts whose stacks read the same. The stack of the one that
+// holds most, which comes first, is shown for all.
+func (r *reader) merge(counts []trace.HeapCount) []model.Sample {
+	places := map[string]int{}
+	var merged []model.Sample
+	for i := range counts {
+		count := &counts[i]
+		sample := model.Sample{
+			Stack: r.stack(count), Class: count.Class, Process: r.process,
+			Allocations: count.Allocations, Frees: count.Frees, AllocatedBytes: count.AllocatedBytes, FreedBytes: count.FreedBytes,
+			PeakBytes: count.PeakBytes, First: count.First, Last: count.Last, LiveSeries: r.series(count.Index),
+		}
+		sample.Fingerprint = merge.Fingerprint(&model.Report{Tool: "ffikit hunt", Kind: string(count.Class), Stacks: []model.Stack{sample.Stack}})
+		at, met := places[sample.Fingerprint]
+		if !met {
+			places[sample.Fingerprint] = len(merged)
+			merged = append(merged, sample)
+			continue
+		}
+		add(&merged[at], &sample)
+	}
+	return merged
+}
+
+func add(to, from *model.Sample) {
+	to.Allocations += from.Allocations
+	to.Frees += from.Frees
+	to.AllocatedBytes += from.AllocatedBytes
+	to.FreedBytes += from.FreedBytes
+	to.PeakBytes += from.PeakBytes
+	to.First, to.Last = min(to.First, from.First), max(to.Last, from.Last)
+	for i := range to.LiveSeries {
+		to.LiveSeries[i] += from.LiveSeries[i]
+	}
+}
+
+// series is what a count held at each moment.
+func (r *reader) series(index uint32) []uint64 {
+	if len(r.trace.Live) == 0 {
+		return nil
+	}
+	series := make([]uint64, len(r.trace.Live))
+	for i, live := range r.trace.Live {
+		if uint64(index) < uint64(len(live)) {
+			series[i] = live[index]
+		}
+	}
+	return series
+}

@@ -21,20 +21,21 @@ package dwarf
 
 // Limits on one file's debug information.
 const (
-	freeUnits        = 1 << 16
-	leastUnitBytes   = 32
-	maxDamagedUnits  = 1 << 16
-	freeSpans        = 1 << 16
-	maxAbbrevAttrs   = 1 << 20
-	maxLineFiles     = 1 << 20
-	maxInlineDepth   = 512
-	maxDepth         = 1 << 20
-	maxReferences    = 16
-	maxNameBytes     = 1 << 16
-	maxPathBytes     = 1 << 12
-	maxPaths         = 1 << 18
-	maxInternedTexts = 1 << 16
-	maxSplitBytes    = 1 << 30
+	freeUnits            = 1 << 16
+	leastUnitBytes       = 32
+	leastPackedUnitBytes = 4
+	maxDamagedUnits      = 1 << 16
+	freeSpans            = 1 << 16
+	maxAbbrevAttrs       = 1 << 20
+	maxLineFiles         = 1 << 20
+	maxInlineDepth       = 512
+	maxDepth             = 1 << 20
+	maxReferences        = 16
+	maxNameBytes         = 1 << 16
+	maxPathBytes         = 1 << 12
+	maxPaths             = 1 << 18
+	maxInternedTexts     = 1 << 16
+	maxSplitBytes        = 1 << 30
 
 	// From so many addresses on, sections are read whole, and walks are deep.
 	manyAddrs = 512

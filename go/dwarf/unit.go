@@ -129,7 +129,7 @@ func (im *image) list() error {
 			im.listing = err
 		}
 	}
-	damaged, most := 0, freeUnits+im.weight(secInfo)/leastUnitBytes
+	damaged, most := 0, im.mostUnits()
 	for off, size := 0, im.size(secInfo); off < size; {
 		u, next, err := im.readUnit(off)
 		if err != nil {
@@ -153,6 +153,16 @@ func (im *image) list() error {
 		off = next
 	}
 	return im.listing
+}
+
+// mostUnits is how many units are read: each takes some bytes, and some of the file
+// where the section is compressed.
+func (im *image) mostUnits() int {
+	most := im.size(secInfo) / leastUnitBytes
+	if section, ok := im.file.SectionNamed(im.sectionName(secInfo)); ok {
+		most = min(most, int(min(section.SizeBytes, 1<<30))/leastPackedUnitBytes)
+	}
+	return freeUnits + most
 }
 
 // unitStarting returns the unit whose header is at off; nil where none can be

@@ -37,7 +37,7 @@ func BombAddrs() []model.VirtAddr {
 // Bombs are all that there are.
 func Bombs() []Bomb {
 	var all []Bomb
-	for _, group := range [][]Bomb{claims(), inflations(), tables(), entryBombs(), treeBombs(), rangeBombs(), lineBombs(), linkBombs()} {
+	for _, group := range [][]Bomb{claims(), inflations(), tables(), entryBombs(), treeBombs(), rangeBombs(), lineBombs(), unitBombs(), linkBombs()} {
 		all = append(all, group...)
 	}
 	return all

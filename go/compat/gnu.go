@@ -111,7 +111,7 @@ func (p *gnuProgram) open() bool {
 		return false
 	case info.Size() == 0:
 		return false
-	case p.options.target != "" && p.options.target != "default" && !strings.HasPrefix(p.options.target, "elf"):
+	case !gnuTarget(p.options.target):
 		c.errorf("%s: %s: invalid bfd target\n", c.Name, path)
 		return false
 	}

@@ -199,3 +199,13 @@ const gnuUsage = `Usage: %s [option(s)] [addr(s)]
   -h --help              print this
   -v --version           print the version
 `
+
+// gnuTarget tells whether -b names a format that binutils knows. It is a hint only:
+// files are told by what they hold.
+func gnuTarget(name string) bool {
+	switch name {
+	case "", "default", "pe-i386", "pei-i386", "pe-x86-64", "pei-x86-64", "pe-bigobj-x86-64", "pdb", "srec", "symbolsrec", "verilog", "tekhex", "ihex", "plugin":
+		return true
+	}
+	return strings.HasPrefix(name, "elf")
+}

@@ -77,8 +77,8 @@ func (j *jsonText) hex(key string, n uint64) {
 	j.out = append(strconv.AppendUint(append(j.out, `"0x`...), n, 16), '"')
 }
 
-// appendQuoted escapes as llvm::json does; bytes that are no UTF-8 become
-// U+FFFD.
+// appendQuoted escapes as llvm::json does; each byte that is no UTF-8, and each
+// character that is cut off, becomes U+FFFD.
 func appendQuoted(out []byte, text string) []byte {
 	const digits = "0123456789abcdef"
 	out = append(out, '"')
@@ -98,6 +98,9 @@ func appendQuoted(out []byte, text string) []byte {
 			out = append(out, digits[c>>4], digits[c&15])
 		case c >= utf8.RuneSelf:
 			r, size := utf8.DecodeRuneInString(text[i:])
+			for r == utf8.RuneError && i+size < len(text) && !utf8.FullRuneInString(text[i:i+size+1]) {
+				size++
+			}
 			out = utf8.AppendRune(out, r)
 			i += size
 			continue
@@ -206,27 +209,41 @@ func (j *jsonText) failure(reason string) {
 	j.close('}')
 }
 
-func (p *llvmProgram) appendJSONData(out []byte, m *module, addr uint64, found *symbol) []byte {
+func (p *llvmProgram) appendJSONData(out []byte, r *lineRequest, found *symbol) []byte {
 	j := p.begin(out)
-	j.hex("Address", addr)
+	j.address(r)
 	j.key("Data")
 	j.open('{')
 	j.text("Name", p.names.of(found.name))
 	j.hex("Size", found.size)
 	j.hex("Start", found.addr)
 	j.close('}')
-	j.text("ModuleName", m.name)
+	j.subject(r)
 	return p.end(j)
 }
 
-func (p *llvmProgram) appendJSONFrame(out []byte, m *module, addr uint64) []byte {
+func (p *llvmProgram) appendJSONFrame(out []byte, r *lineRequest) []byte {
 	j := p.begin(out)
-	j.hex("Address", addr)
+	j.address(r)
 	j.key("Frame")
 	j.open('[')
 	j.close(']')
-	j.text("ModuleName", m.name)
+	j.subject(r)
 	return p.end(j)
+}
+
+// address is the one that a line gives, subject what else it asks about.
+func (j *jsonText) address(r *lineRequest) {
+	if r.symbol == "" {
+		j.hex("Address", r.offset)
+	}
+}
+
+func (j *jsonText) subject(r *lineRequest) {
+	j.text("ModuleName", r.module.name)
+	if r.symbol != "" {
+		j.text("SymName", r.symbol)
+	}
 }
 
 func (p *llvmProgram) appendJSONSymbol(out []byte, m *module, symbol string, found []lineInfo) []byte {

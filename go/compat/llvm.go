@@ -134,7 +134,7 @@ func (p *llvmProgram) run(inputs []string) int {
 		if s.full() {
 			s.answer()
 		}
-		p.request(s, []byte(line))
+		p.ask(s, []byte(line))
 	}
 	s.answer()
 	if p.list {

@@ -154,7 +154,7 @@ func (p *llvmProgram) answerOther(out []byte, s *session, r lineRequest) []byte 
 	case r.command == commandData:
 		return p.answerData(out, &r)
 	case r.command == commandFrame && p.style == styleJSON:
-		return p.appendJSONFrame(out, r.module, r.offset)
+		return p.appendJSONFrame(out, &r)
 	case r.command == commandFrame:
 		out = p.appendHeader(out, r.offset)
 		return p.appendFooter(append(out, "??\n"...))
@@ -169,7 +169,7 @@ func (p *llvmProgram) answerData(out []byte, r *lineRequest) []byte {
 		found, _ = r.module.table().at(uint64(p.lookup(r.offset)))
 	}
 	if p.style == styleJSON {
-		return p.appendJSONData(out, r.module, r.offset, &found)
+		return p.appendJSONData(out, r, &found)
 	}
 	out = p.appendHeader(out, r.offset)
 	out = append(p.appendName(out, found.name), '\n')

@@ -14,17 +14,22 @@ const (
 	wordEnds  = " \n\r"
 )
 
-// request takes a line apart: [CODE|DATA|FRAME] [FILE:|BUILDID:]MODULE ADDRESS,
-// where the module stands only if the command line names none, may be quoted,
-// and the address may be SYMBOL or SYMBOL+OFFSET.
+// request takes a line of standard input. It is a C string: a zero byte ends it.
+// Carriage returns are dropped.
 func (p *llvmProgram) request(s *session, line []byte) {
-	// It is a C string: a zero byte ends it. Carriage returns are dropped.
 	if at := bytes.IndexByte(line, 0); at >= 0 {
 		line = line[:at]
 	}
 	if bytes.IndexByte(line, '\r') >= 0 {
 		line = bytes.ReplaceAll(line, []byte{'\r'}, nil)
 	}
+	p.ask(s, line)
+}
+
+// ask takes a line apart: [CODE|DATA|FRAME] [FILE:|BUILDID:]MODULE ADDRESS, where
+// the module stands only if the command line names none, may be quoted, and the
+// address may be SYMBOL or SYMBOL+OFFSET.
+func (p *llvmProgram) ask(s *session, line []byte) {
 	if len(line) == 0 {
 		// Who sends an empty line asks whether anybody is there.
 		s.other(func(out []byte) []byte { return p.appendUnknown(out, "") })

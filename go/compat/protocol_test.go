@@ -79,6 +79,8 @@ func TestOddLines(t *testing.T) {
 			same(t, program, dir, input, options...)
 		}
 		same(t, program, dir, "1\n\nCODE 1\nt 1\n", "--build-id=1234")
+		// Carriage returns are dropped from lines, not from arguments.
+		same(t, program, dir, "", "t 0x1040\r", "\rt 0x1040", "t\r0x1040", "t 0x10\r40", "\r", "t zz\r")
 	}
 	for _, options := range [][]string{{"-fe", "t"}, {"-aife", "t"}, {"-apfe", "t"}, {"-e", "t", "-j", ".text", "-a", "-f"}} {
 		same(t, compat.GNUAddr2line, dir, input, options...)
@@ -96,6 +98,14 @@ func TestOddLinesInJSON(t *testing.T) {
 		alike(t, want, got, "%q", options)
 	}
 	args := append([]string{"--output-style=JSON", "-e", "t"}, "0x1040", "zz", "outer", "0x0", "\x01\"\\\xff\t")
+	assert.Equal(t, original(t, compat.LLVMSymbolizer, dir, "", args...), ours(t, compat.LLVMSymbolizer, dir, "", args...))
+	// Characters that are cut off, too long, or none.
+	args = []string{"--output-style=JSON"}
+	for _, text := range []string{"a\xe2\x82", "\xe2\x82b", "\xf0\x9f\x98x", "\xf0\x90(\xbc", "\xe2\xe2\x82", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf8\x88\x80", "\xf0\x9f\x98\x9f\x98", "\xc2", "é€"} {
+		args = append(args, "zz"+text+" 1")
+	}
+	assert.Equal(t, original(t, compat.LLVMSymbolizer, dir, "", args...), ours(t, compat.LLVMSymbolizer, dir, "", args...))
+	args = []string{"--output-style=JSON", "DATA t visible_name", "FRAME t main", "DATA t main+4", "DATA t none"}
 	assert.Equal(t, original(t, compat.LLVMSymbolizer, dir, "", args...), ours(t, compat.LLVMSymbolizer, dir, "", args...))
 	args = []string{"--output-style=JSON", "-p", "t 0x1040", "nofile 1", "nofile 2", "DATA nofile 1"}
 	assert.Equal(t, original(t, compat.LLVMSymbolizer, dir, "", args...), ours(t, compat.LLVMSymbolizer, dir, "", args...))
@@ -178,7 +188,7 @@ func TestGNUOptions(t *testing.T) {
 		"--func=x -e t 1", "--b -e t 1", "--s .text -e t 1", "--re -e t 1040", "--no -e t 1040", "--bogus", "--bogus=1", "-z", "-fz -e t", "-pe t 0x1040", "-aipfe t 0x1040",
 		"-C -e t 1", "--demangle=gnu-v3 -e t 1040", "--demangle=auto -fe t 1040", "--demangle=none -fe t 1040", "--demangle=bogus -e t 1040", "--demangle= -e t 1040", "-e", "-fe",
 		"-e nofile 1", "-e / 1", "-e text 1040", "-e empty 1", "-e short 1", "-e lib.a 1", "-e fifo 1", "-e t zz 1040x 0X1040 +1040", "-e t -1", "-j .text -e t 0x10",
-		"-j .nope -e t 1", "-j", "--section=.text -fe t 10 ffffff", "-j .comment -fe t 1", "-b elf64-x86-64 -e t 1040", "-b default -e t 1040", "-b bogus -e t 1040", "-r -R -e t 1040", "1040",
+		"-j .nope -e t 1", "-j", "--section=.text -fe t 10 ffffff", "-j .comment -fe t 1", "-b elf64-x86-64 -e t 1040", "-b default -e t 1040", "-b bogus -e t 1040", "-b pe-x86-64 -fe t 1040", "-b srec -e t 1040", "-r -R -e t 1040", "1040",
 		"-e t -- -1", "-e t -f 0x1040 -i", "-fe /dev/null 1", "-fe /dev/zero 1", "--exe", "--functions --inlines --pretty-print --addresses --basenames --exe=t 1040",
 		"@nofile", "@one", "@two", "@three -e t", "@loop -e t", "-e t -afp 2000 4010 0", "-e nofile -e t 1040", "-e t -", "-ee t", "--exe=nofile/x 1", "-e text/x 1",
 	} {

@@ -187,3 +187,29 @@ func TestTablesTakeWhatIsInThem(t *testing.T) {
 	})
 	assert.Less(t, allocated(func() { assert.NoError(t, resolveOne(data)) }), uint64(100<<20))
 }
+
+// TestUnitThatSpansTheCodeOfAllOthers: each address is in it and in few others.
+func TestUnitThatSpansTheCodeOfAllOthers(t *testing.T) {
+	const units = 20_000
+	var abbrevs, info forge
+	abbrevs.uleb(1, 0x11).u8(0).uleb(0x11, 0x01, 0x12, 0x05, 0, 0)                // compile_unit: low_pc addr, high_pc data2
+	abbrevs.uleb(2, 0x11).u8(1).uleb(0x11, 0x01, 0x12, 0x05, 0, 0)                // with children
+	abbrevs.uleb(3, 0x2e).u8(0).uleb(0x03, 0x08, 0x11, 0x01, 0x12, 0x05, 0, 0, 0) // subprogram: name, range
+	info.Write(unitOf(0, new(forge).u8(1).u64(fuzzTextStart).u16(fuzzTextBytes).Bytes()))
+	for i := range uint64(units) {
+		start := fuzzTextStart + i%fuzzTextBytes
+		info.Write(unitOf(0, new(forge).u8(2).u64(start).u16(1).u8(3, 'f', 0).u64(start).u16(1).u8(0).Bytes()))
+	}
+	data := forged(t, map[string][]byte{".debug_info": info.Bytes(), ".debug_abbrev": abbrevs.Bytes()})
+	var addrs []model.VirtAddr
+	for i := range model.VirtAddr(fuzzTextBytes) {
+		addrs = append(addrs, fuzzTextStart+i)
+	}
+	known := 0
+	require.NoError(t, data.Each(addrs, func(_ int, frames []model.Frame) {
+		if len(frames) == 1 && frames[0].Function == "f" {
+			known++
+		}
+	}))
+	assert.Equal(t, fuzzTextBytes, known)
+}

@@ -126,6 +126,9 @@ func (r *reader) rangesUnits() []*unit {
 func (r *reader) unitsIn(spans []span) []*unit {
 	found := map[int]bool{}
 	last := -1
+	// Backwards from each address there is little to see, but where a unit spans the
+	// code of many others; then all spans are gone through once.
+	looks := 4 * len(spans)
 	for _, addr := range r.addrs {
 		next := sort.Search(len(spans), func(i int) bool { return spans[i].start > addr })
 		for i := next - 1; i >= 0 && spans[i].upTo > addr; i-- {
@@ -133,12 +136,23 @@ func (r *reader) unitsIn(spans []span) []*unit {
 				last = spans[i].off
 				found[last] = true
 			}
-			if !r.spend(1) {
-				break
+			if looks--; looks < 0 {
+				return r.unitsOf(r.offsIn(spans))
 			}
 		}
 	}
 	return r.unitsOf(slices.Collect(maps.Keys(found)))
+}
+
+// offsIn are the offsets of the units of spans that hold one of r.addrs.
+func (r *reader) offsIn(spans []span) []int {
+	var offs []int
+	for _, each := range spans {
+		if at := lower(r.addrs, each.start); at < len(r.addrs) && r.addrs[at] < each.end {
+			offs = append(offs, each.off)
+		}
+	}
+	return offs
 }
 
 // unitsOf are the units at offs, in the order of the file.

@@ -28,7 +28,8 @@ type difference struct {
 var llvmPrograms = []compat.Program{compat.LLVMSymbolizer, compat.LLVMAddr2line}
 var everyProgram = []compat.Program{compat.GNUAddr2line, compat.LLVMSymbolizer, compat.LLVMAddr2line}
 
-// differences are all that are left. One that is not met any more fails the
+// differences are all that are left, but for relocatable objects of several
+// sections (see the package's description), which share no addresses. One that is not met any more fails the
 // test: it has to be taken from the list.
 var differences = []*difference{
 	{
@@ -85,6 +86,11 @@ var differences = []*difference{
 		explains: func(want, got string) bool {
 			return strings.Replace(want, "main", "operator()", 1) == got
 		},
+	},
+	{
+		reason:   "binutils 2.40 names the folder of a compilation twice where it is relative",
+		programs: []compat.Program{compat.GNUAddr2line}, fixtures: []string{"c-mapped"},
+		explains: func(want, got string) bool { return strings.Replace(want, "./home/./home/", "./home/", 1) == got },
 	},
 	{
 		reason:   "binutils 2.40 looks up the file of some inlined calls in the wrong table; the line shows it",
@@ -154,7 +160,7 @@ func addresses(t testing.TB, path string) []uint64 {
 
 func TestLLVMAnswers(t *testing.T) {
 	// The large ones come with fewer options: llvm-symbolizer is slow on them.
-	all := []string{"c-gcc", "c-clang", "c-plain", "c-symbols", "c-stripped", "c-separate", "c-split", "c++-local", "c++", "i386", "rust", "rust-v0", "go"}
+	all := []string{"c-gcc", "c-clang", "c-plain", "c-symbols", "c-stripped", "c-separate", "c-split", "c-mapped", "c++-local", "c++", "i386", "rust", "rust-v0", "go"}
 	for i, name := range all {
 		path := fixture(t, name)
 		input := lines("", addresses(t, path))
@@ -165,7 +171,7 @@ func TestLLVMAnswers(t *testing.T) {
 			{"--print-source-context-lines=3"}, {"--relativenames", "-a"}, {"--output-style=JSON"}, {"--output-style=JSON", "--no-inlines", "-p"}, {"--verbose"},
 		}
 		for _, options := range sets {
-			if i >= 10 && len(options) == 1 && options[0] != "--verbose" && options[0] != "-f=short" {
+			if i >= 11 && len(options) == 1 && options[0] != "--verbose" && options[0] != "-f=short" {
 				continue
 			}
 			compareRun(t, compat.LLVMSymbolizer, name, path, input, options)
@@ -179,7 +185,7 @@ func TestLLVMAnswers(t *testing.T) {
 func TestGNUAnswers(t *testing.T) {
 	// Not c-clang: binutils 2.40 loses inlined calls whose ranges lie in
 	// .debug_rnglists by index. Not go: it reads no lines from Go's DWARF 5.
-	for _, name := range []string{"c-gcc", "c-clang4", "c-plain", "c-symbols", "c-stripped", "c-separate", "c-split", "c++", "c++-local", "rust", "rust-v0", "i386"} {
+	for _, name := range []string{"c-gcc", "c-clang4", "c-plain", "c-symbols", "c-stripped", "c-separate", "c-split", "c-mapped", "c++", "c++-local", "rust", "rust-v0", "i386"} {
 		path := fixture(t, name)
 		input := lines("", addresses(t, path))
 		for _, options := range [][]string{

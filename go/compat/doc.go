@@ -17,6 +17,11 @@
 // it cuts, so that no length is unbounded; a module is opened only if it is a
 // regular file; a source file for --print-source-context-lines likewise.
 //
+// Of a relocatable object with several sections the originals place each at 0,
+// where one address is many places, and each program picks another. Here they
+// lie one after the other, so that each place has one address; -j of addr2line
+// counts from a section's start either way.
+//
 // What is not spoken, and is refused by a clear message: markup filtering, and
 // demangling styles other than those of C++ and Rust. FRAME, which asks for the
 // variables of a stack frame, is answered as for a frame without any. Servers

@@ -198,6 +198,8 @@ var recipes = map[string]struct {
 	"c-clang":  {sources: sourcesC, commands: [][]string{{"clang-19", "-g", "-O2", "-fdebug-info-for-profiling", "-Wl,--build-id", "-o", "out", "src/main.c"}}},
 	"c-clang4": {sources: sourcesC, commands: [][]string{{"clang-19", "-g", "-gdwarf-4", "-O2", "-Wl,--build-id", "-o", "out", "src/main.c"}}},
 	"c-plain":  {sources: sourcesC, commands: [][]string{{"gcc", "-g", "-gdwarf-4", "-O0", "-Wl,--build-id", "-o", "out", "src/main.c"}}},
+	// Compiled in a folder that is called "./home", as distributions do it.
+	"c-mapped": {sources: sourcesC, commands: [][]string{{"sh", "-c", "cd src && gcc -g -O2 -ffile-prefix-map=$PWD=./home -o ../out main.c"}}},
 	"c-symbols": {sources: sourcesC, commands: [][]string{
 		{"gcc", "-O1", "-o", "out", "src/main.c"}}},
 	"c-stripped": {sources: sourcesC, commands: [][]string{

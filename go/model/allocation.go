@@ -10,10 +10,12 @@ type Hunt struct {
 	Processes []Process `json:"processes"`
 	// Samples are the allocation sites, Growth those of them whose live memory
 	// keeps rising, the worst first.
-	Samples []Sample  `json:"samples"`
-	Growth  []Growth  `json:"growth"`
-	Verdict *Verdict  `json:"verdict,omitempty"`
-	Partial []Partial `json:"partial,omitempty"`
+	Samples []Sample `json:"samples"`
+	Growth  []Growth `json:"growth"`
+	// Crossings are the same memory by the change of language that asked for it.
+	Crossings []Crossing `json:"crossings"`
+	Verdict   *Verdict   `json:"verdict,omitempty"`
+	Partial   []Partial  `json:"partial,omitempty"`
 }
 
 // Process is one program that a process ran: exec begins another.
@@ -102,15 +104,61 @@ type Growth struct {
 	LiveCount uint64 `json:"live_count"`
 	// BytesPerSecond is how fast what stays rises: the slope of the lower
 	// envelope of what was live.
-	BytesPerSecond float64 `json:"bytes_per_second"`
-	// Kind is "growth", "start-up" (held since then), "one-off", "cache" (a rule
-	// said so), or "unknown": too short a time to tell.
-	Kind string `json:"kind"`
+	BytesPerSecond float64    `json:"bytes_per_second"`
+	Kind           GrowthKind `json:"kind"`
 	// Reason says in a sentence what makes it so; Rule which rule, if one did.
 	Reason string `json:"reason"`
 	Rule   string `json:"rule,omitempty"`
 	// Blame is the frame to look at first.
 	Blame *Blame `json:"blame,omitempty"`
+}
+
+// GrowthKind says how a site keeps what it holds.
+type GrowthKind string
+
+// The kinds of growth.
+const (
+	GrowthRising  GrowthKind = "growth"
+	GrowthUnknown GrowthKind = "unknown"  // too short a time to tell
+	GrowthStartUp GrowthKind = "start-up" // held since then
+	GrowthOneOff  GrowthKind = "one-off"  // it grew, and stopped
+	GrowthCache   GrowthKind = "cache"    // a rule said so
+)
+
+// Crossing is where one language asked another one for memory: all samples
+// whose crossing next to the leaf it is.
+type Crossing struct {
+	// Boundary is the change of language, caller first: "go>c".
+	Boundary string `json:"boundary"`
+	// Caller is the user's frame that called across, Callee the one that was entered.
+	Caller Frame `json:"caller"`
+	Callee Frame `json:"callee"`
+	// Samples are indexes in Hunt.Samples.
+	Samples        []int   `json:"samples"`
+	Allocations    uint64  `json:"allocations"`
+	AllocatedBytes uint64  `json:"allocated_bytes"`
+	LiveBytes      uint64  `json:"live_bytes"`
+	LiveCount      uint64  `json:"live_count"`
+	BytesPerSecond float64 `json:"bytes_per_second"`
+}
+
+// Change is an allocation site in two hunts.
+type Change struct {
+	// Kind is "new", "gone", "more", "less" or "same": of what it holds at the end.
+	Kind        string `json:"kind"`
+	Fingerprint string `json:"fingerprint"`
+	Class       Class  `json:"class"`
+	// Stack is that of the second hunt, if it has the site; else of the first.
+	Stack Stack `json:"stack"`
+	// What both held at the end.
+	BeforeBytes uint64 `json:"before_bytes"`
+	AfterBytes  uint64 `json:"after_bytes"`
+	BeforeCount uint64 `json:"before_count"`
+	AfterCount  uint64 `json:"after_count"`
+	// How fast what it kept rose.
+	BeforeBytesPerSecond float64 `json:"before_bytes_per_second"`
+	AfterBytesPerSecond  float64 `json:"after_bytes_per_second"`
+	Blame                *Blame  `json:"blame,omitempty"`
 }
 
 // Verdict says in one sentence whose memory it is that grows, and by which numbers.

@@ -109,8 +109,7 @@ func (r *rule) matches(report *model.Report) bool {
 			if r.own && !frame.Runtime && frame.Language != model.LanguagePython {
 				return false
 			}
-			matched = matched || match(r.pattern, frame.Function) || match(r.pattern, frame.LinkageName) ||
-				match(r.pattern, frame.File) || match(r.pattern, frame.Module)
+			matched = matched || matchesFrame(r.pattern, frame)
 		}
 	}
 	return matched

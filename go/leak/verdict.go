@@ -1,0 +1,82 @@
+package leak
+
+import (
+	"fmt"
+
+	"github.com/ffikit/ffikit/go/model"
+)
+
+// verdict says whose memory grows. It is nil where nothing was seen over time
+// and nothing is known to grow.
+func verdict(h *model.Hunt, observed []span) *model.Verdict {
+	v := &model.Verdict{}
+	watched := false
+	for i := range observed {
+		o := &observed[i]
+		if o.borders == nil {
+			continue
+		}
+		watched = true
+		first, last := &o.process.Timeline[o.borders[0]], &o.process.Timeline[o.moments-1]
+		v.LiveGrowthBytes += signed(last.LiveBytes) - signed(first.LiveBytes)
+		if first.RSSBytes > 0 && last.RSSBytes > 0 {
+			v.RSSGrowthBytes += signed(last.RSSBytes) - signed(first.RSSBytes)
+		}
+	}
+	var rising []*model.Growth
+	var rate float64
+	for i := range h.Growth {
+		if g := &h.Growth[i]; g.Kind == model.GrowthRising {
+			rising = append(rising, g)
+			rate += g.BytesPerSecond
+		}
+	}
+	switch {
+	case len(rising) > 0:
+		worst := rising[0]
+		v.Text = fmt.Sprintf("Native memory grows by %s a second; %d %% of that is asked for by %s",
+			Bytes(rounded(rate)), percent(rounded(worst.BytesPerSecond), rounded(rate)), placeOf(h, worst))
+		if watched {
+			v.Text += fmt.Sprintf(" (live native memory: %s, RSS: %s)", change(v.LiveGrowthBytes), change(v.RSSGrowthBytes))
+		}
+		v.Text += "."
+	case watched:
+		v.Text = fmt.Sprintf("No allocation site keeps growing (live native memory: %s, RSS: %s, after the first eighth of the time).",
+			change(v.LiveGrowthBytes), change(v.RSSGrowthBytes))
+	default:
+		return nil
+	}
+	return v
+}
+
+func placeOf(h *model.Hunt, g *model.Growth) string {
+	frames := h.Samples[g.Sample].Stack.Frames
+	if g.Blame == nil || g.Blame.Frame >= len(frames) {
+		return "code that is no user's"
+	}
+	f := &frames[g.Blame.Frame]
+	name := f.Function
+	if name == "" {
+		name = f.Module
+	}
+	if f.File != "" {
+		name += fmt.Sprintf(" at %s:%d", f.File, f.Line)
+	}
+	return name
+}
+
+func signed(n uint64) int64 { return int64(min(n, 1<<62)) }
+
+func rounded(f float64) uint64 {
+	if !(f > 0) {
+		return 0
+	}
+	return uint64(min(f+0.5, 1<<62))
+}
+
+func change(n int64) string {
+	if n < 0 {
+		return "−" + Bytes(uint64(-n))
+	}
+	return "+" + Bytes(uint64(n))
+}

@@ -38,7 +38,11 @@ func (p *llvmProgram) declarationsOf(m *module) *declarations {
 
 // declaredAt returns where the variable that starts at addr was declared.
 func (p *llvmProgram) declaredAt(m *module, addr uint64) (file string, line int) {
-	d := p.declarationsOf(m)
+	return p.declarationsOf(m).variableAt(addr)
+}
+
+// variableAt returns where the variable that starts at addr was declared.
+func (d *declarations) variableAt(addr uint64) (file string, line int) {
 	if d == nil || d.data == nil {
 		return "", 0
 	}

@@ -26,6 +26,8 @@ type gnuProgram struct {
 	names   *names
 	module  *module
 	symbols []*gnuSymbols
+	// declared is where variables were declared; read when one is asked for.
+	declared *declarations
 	// values are the symbols' by name, readable those by readable name; read
 	// when a line names one.
 	values, readable map[string]uint64
@@ -261,6 +263,9 @@ func (p *gnuProgram) code(out []byte, _ *module, addr uint64, frames []model.Fra
 	}
 	if len(frames) == 0 || len(frames) == 1 && frames[0].File == "" {
 		found, ok := p.symbolAt(addr)
+		if file, line := p.variableAt(addr); line != 0 {
+			return p.appendPlace(p.appendName(out, found.name), file, line, 0)
+		}
 		if !ok {
 			return p.appendNothing(out)
 		}
@@ -322,6 +327,20 @@ func (p *gnuProgram) symbolAt(addr uint64) (gnuSymbol, bool) {
 		}
 	}
 	return gnuSymbol{}, false
+}
+
+// variableAt returns where the variable at an address was declared. binutils finds
+// it by a symbol of the module that starts there.
+func (p *gnuProgram) variableAt(addr uint64) (file string, line int) {
+	looked := uint64(p.lookup(addr))
+	if own := p.symbols[len(p.symbols)-1]; !own.data[looked] {
+		return "", 0
+	}
+	if p.declared == nil {
+		p.declared = &declarations{file: p.module.file}
+		p.declared.open(nil)
+	}
+	return p.declared.variableAt(looked)
 }
 
 // failed answers where the file could not be read after all.

@@ -15,6 +15,8 @@ import (
 type gnuSymbols struct {
 	entries  []gnuSymbol
 	sections []gnuSection
+	// data is where variables start.
+	data map[uint64]bool
 }
 
 type gnuSection struct {
@@ -34,7 +36,7 @@ type gnuSymbol struct {
 // readGNUSymbols takes .symtab, or .dynsym where that is empty. A damaged
 // table is as good as none.
 func readGNUSymbols(file *object.File) *gnuSymbols {
-	table := &gnuSymbols{}
+	table := &gnuSymbols{data: map[uint64]bool{}}
 	for i, section := range file.Sections() {
 		if section.Flags&elf.SHF_ALLOC != 0 && section.Flags&elf.SHF_TLS == 0 {
 			table.sections = append(table.sections, gnuSection{uint64(section.VirtAddr), section.SizeBytes, i})
@@ -53,6 +55,9 @@ func readGNUSymbols(file *object.File) *gnuSymbols {
 			return true
 		}
 		symbolSeen = true
+		if s.Section != 0 && s.Kind == elf.STT_OBJECT && file.Sections()[s.Section].Flags&elf.SHF_EXECINSTR == 0 {
+			table.data[uint64(s.VirtAddr)] = true
+		}
 		if s.Section == 0 || s.Kind == elf.STT_SECTION || s.Kind == elf.STT_OBJECT || s.Kind == elf.STT_TLS {
 			return true
 		}

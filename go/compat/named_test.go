@@ -48,10 +48,10 @@ func symbolNames(t *testing.T, path string) (names []string) {
 	return names
 }
 
-// Symbols in sections of all kinds, where there is no debug information: the file
-// of some is a symbol without a name.
+// Symbols in sections of all kinds: the file of some is a symbol without a name,
+// that of a variable and its line are where it was declared.
 func TestGNUSymbols(t *testing.T) {
-	for _, name := range []string{"c-symbols", "c-stripped"} {
+	for _, name := range []string{"c-symbols", "c-stripped", "c-gcc", "c-plain", "c-separate", "c-split", "c++-local"} {
 		path := fixture(t, name)
 		var input strings.Builder
 		for _, symbol := range symbolNames(t, path) {

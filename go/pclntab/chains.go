@@ -99,18 +99,27 @@ func (t *Table) leave() {
 	c.fileIDs = [len(c.fileIDs)]fileID{}
 }
 
-// enter makes f the current function.
+// enter makes f the current function. In the order of addresses each is entered
+// once, unless functions lie within each other: their rows come out of a budget.
 func (t *Table) enter(f *function) {
 	t.leave()
 	t.current = *f
 	c, span := &t.chains, f.end-f.entry
+	if t.rows < 0 {
+		c.lines, c.files, c.calls = c.lines[:0], c.files[:0], c.calls[:0]
+		t.overdrawn(t.starts, manyRows)
+		return
+	}
 	c.lines = t.decode(f.pcLine, span, c.lines)
 	c.files = t.decode(f.pcFile, span, c.files)
 	c.calls = c.calls[:0]
 	if f.hasCalls {
 		c.calls = t.decode(f.pcCall, span, c.calls)
 	}
+	t.rows -= int64(len(c.lines) + len(c.files) + len(c.calls))
 }
+
+const manyRows = "more rows than a table of its size should have"
 
 // placeOf tells what is at pc, an offset from the entry of the current function.
 func (t *Table) placeOf(pc uint32) place {

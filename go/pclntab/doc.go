@@ -89,8 +89,8 @@ const (
 	addrsPerRound = 1 << 17
 	maxNodes      = 1 << 12 // kept for the next call
 
-	// Functions are extracted in pieces, and rows and nodes of them come out of a
-	// budget: functions may share their tables.
+	// Functions are extracted in pieces. Rows and nodes of them, and the rows that a
+	// round of addresses meets, come out of a budget: functions may share their tables.
 	functionsPerPiece = 512
 	maxWorkers        = 64
 	rowsPerByte       = 2

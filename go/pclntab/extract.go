@@ -21,10 +21,7 @@ func (t *Table) Extract(workers int) (*codemap.Table, error) {
 	t.files.expect(t.count)
 	t.textBytes = freeTextBytes + int(min(2*(t.names.size+t.files.size), 1<<30))
 	x := &extraction{of: t, base: t.sections[0].addr}
-	for _, r := range []*region{t.names, t.files, t.pcs, t.records} {
-		x.left.Add(int64(r.size) * rowsPerByte)
-	}
-	x.left.Add(freeRows)
+	x.left.Add(t.allRows())
 	x.out = newJoin(t, x.base)
 	count := (t.count + functionsPerPiece - 1) / functionsPerPiece
 	workers = max(1, min(workers, count, maxWorkers))
@@ -142,7 +139,7 @@ func (x *extraction) fill(p *piece, t *Table, first, last int) {
 		left = x.left.Add(-int64(x.function(p, t, i)))
 	}
 	if left < 0 {
-		t.overdrawn(t.starts, "more rows than a table of its size should have")
+		t.overdrawn(t.starts, manyRows)
 	}
 	p.texts = append(p.texts, t.texts.entries...)
 	p.problem = t.finish()

@@ -221,6 +221,43 @@ func TestFramesAndNamesComeOutOfABudget(t *testing.T) {
 	assert.Greater(t, total, 1_000_000)
 }
 
+// Functions may share a table of many lines, and lie within each other so
+// that each address asks for another one.
+func TestFunctionsThatShareLinesComeOutOfABudget(t *testing.T) {
+	const rows, groups = 1 << 18, 300
+	first := forgedFunction{name: "main.first"}
+	for i := range uint32(rows) {
+		first.files = append(first.files, step{i + 1, int32(i % 2)})
+		first.lines = append(first.lines, step{i + 1, 1 + int32(i%2)})
+	}
+	f := &forge{order: binary.LittleEndian, size: 8, functions: []forgedFunction{first}}
+	var addrs []model.VirtAddr
+	for i := range uint32(groups) {
+		start := uint32(rows/2) + 16*i
+		f.functions = append(f.functions, forgedFunction{start: start}, forgedFunction{}, forgedFunction{end: rows})
+		addrs = append(addrs, forgedText+model.VirtAddr(start)-8)
+	}
+	forged := f.build()
+	const fileAndLine = 20
+	for _, record := range forged.records {
+		copy(forged.table[record+fileAndLine:][:8], forged.table[forged.records[0]+fileAndLine:])
+	}
+	image := forged.image()
+	image.Segments[0].SizeBytes = rows
+	table, err := pclntab.New(image)
+	require.NoError(t, err)
+	known := 0
+	require.Error(t, table.Each(addrs, func(_ int, frames []model.Frame) {
+		if len(frames) > 0 && frames[0].Line > 0 {
+			known++
+		}
+	}))
+	// Half of the addresses are found in one function, two in each of the others. The
+	// file has room for two tables of so many rows, and four are granted.
+	assert.Positive(t, known)
+	assert.Less(t, known, groups/2+30)
+}
+
 // failing gives an error behind so many bytes.
 type failing struct {
 	io.ReaderAt

@@ -44,6 +44,7 @@ func (t *Table) Each(addrs []model.VirtAddr, visit func(i int, frames []model.Fr
 	}
 	for done := 0; done < len(addrs); done += addrsPerRound {
 		t.forgetMuch()
+		t.rows = t.allRows()
 		t.chains.left = freeFrames + framesPerAddr*min(addrsPerRound, len(addrs))
 		round := addrs[done:min(len(addrs), done+addrsPerRound)]
 		t.locate(round)
@@ -151,6 +152,17 @@ func (t *Table) begin(addrs int) {
 	t.problem = nil
 	// No more than a 32-bit int holds.
 	t.textBytes, t.frames = freeTextBytes+textPerAddr*min(addrs, maxTexts), freeFrames+framesPerAddr*min(addrs, 1<<26)
+	t.rows = t.allRows()
+}
+
+// allRows is how many rows and inlined calls the table should have in all; some
+// functions share theirs.
+func (t *Table) allRows() int64 {
+	rows := int64(freeRows)
+	for _, r := range []*region{t.names, t.files, t.pcs, t.records} {
+		rows += int64(r.size) * rowsPerByte
+	}
+	return rows
 }
 
 // regions are all of them; trees may be nil.

@@ -24,8 +24,9 @@ type Table struct {
 	chains  chains
 	texts   texts
 	name    []byte
-	// textBytes and frames are what is left of the budget, see doc.go.
+	// textBytes, frames and rows are what is left of the budget, see doc.go.
 	textBytes, frames int
+	rows              int64
 	// keys, spare and places are of the addresses of one round of Each.
 	keys, spare []uint64
 	places      []place

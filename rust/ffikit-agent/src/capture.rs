@@ -1,7 +1,7 @@
 //! The stack of the calling thread, as it is kept and written.
 
 use crate::arena::{Table, Zeroed};
-use crate::{evidence, modules, notes, runtime, sites, stacks, thread};
+use crate::{evidence, modules, notes, runtime, sites, stacks, thread, trails};
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 use ffikit_unwind::{walk, walk_into, End, Frame, Registers};
@@ -24,7 +24,7 @@ static DEEP_ROOMS: Table<Deep> = Table::new();
 
 /// Makes room. False: there is no memory.
 pub fn prepare() -> bool {
-    DEEP_ROOMS.reserve(DEEP)
+    DEEP_ROOMS.reserve(DEEP) && trails::prepare()
 }
 
 /// Calls `with` with the callers of `from`, leaf first; in place of the
@@ -36,8 +36,11 @@ pub fn prepare() -> bool {
 pub unsafe fn with<R>(from: &Registers, with: impl FnOnce(&mut [Frame], End) -> R) -> R {
     let bounds = thread::bounds(from.sp);
     let mut frames = [const { MaybeUninit::uninit() }; FRAMES];
-    // SAFETY: the caller's promise; the bounds are this thread's.
-    let (frames, end) = unsafe { walk_into(from, bounds, &mut frames) };
+    let mut taken = trails::Taken::take();
+    let trail = taken.as_mut().map(trails::Taken::get);
+    // SAFETY: the caller's promise; the bounds and the trail are this thread's.
+    let (frames, end) = unsafe { walk_into(from, bounds, &mut frames, trail) };
+    drop(taken);
     if end == End::Full {
         if let Some(deep) = Room::take() {
             // SAFETY: as above.

@@ -36,6 +36,7 @@ mod start;
 mod thread;
 mod threads;
 mod tracker;
+mod trails;
 
 #[cfg(not(test))]
 #[global_allocator]

@@ -19,11 +19,15 @@ const PAGES_AT_ONCE: u64 = 2048;
 /// Complemented, so that nothing in thread-local storage looks like a pointer
 /// into a stack: programs allocate stacks too. Zero: not known yet.
 #[repr(C)]
-struct Own {
+pub struct Own {
     not_low: AtomicU64,
     not_high: AtomicU64,
     /// Whether the thread is in an allocator that we have called.
     is_inside: AtomicU64,
+    /// The number of the thread's trail, plus one; 0: not known yet.
+    pub trail: AtomicU64,
+    /// Whether the thread is walking along it.
+    pub is_walking: AtomicU64,
     reserved: AtomicU64,
 }
 
@@ -33,15 +37,15 @@ core::arch::global_asm!(
     ".globl ffikit_agent_own",
     ".hidden ffikit_agent_own",
     ".type ffikit_agent_own, @object",
-    ".size ffikit_agent_own, 32",
+    ".size ffikit_agent_own, 48",
     "ffikit_agent_own:",
-    ".zero 32",
+    ".zero 48",
     ".popsection",
 );
 
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-fn own() -> &'static Own {
+pub fn own() -> &'static Own {
     let own: *const Own;
     // SAFETY: the offset of our thread-local storage, which the loader has laid out, from the thread pointer.
     unsafe {
@@ -57,7 +61,7 @@ fn own() -> &'static Own {
 
 #[cfg(target_arch = "aarch64")]
 #[inline(always)]
-fn own() -> &'static Own {
+pub fn own() -> &'static Own {
     let own: *const Own;
     // SAFETY: as on x86-64.
     unsafe {

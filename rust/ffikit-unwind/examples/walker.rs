@@ -4,7 +4,10 @@
 //! Nothing here allocates or locks either, so that what is called from a hook or a
 //! signal handler is the walk and nothing else.
 
-use ffikit_unwind::{forget, memory, module, walk, Frame, Registers, StackBounds};
+use core::cell::UnsafeCell;
+use core::mem::MaybeUninit;
+use core::sync::atomic::{AtomicBool, Ordering};
+use ffikit_unwind::{forget, memory, module, walk, walk_into, End, Frame, Registers, StackBounds, Trail};
 
 /// See [`module::prepare`].
 #[no_mangle]
@@ -75,9 +78,66 @@ unsafe fn walk_from(
         };
         let frames = std::slice::from_raw_parts_mut(frames.cast::<Frame>(), max);
         let walked = walk(registers, bounds, frames);
+        if !is_same_on_trail(registers, bounds, &frames[..walked.len], max, walked.end) {
+            std::process::abort();
+        }
         end.write(walked.end.code());
         walked.len
     }
+}
+
+/// A trail, and whether a walk is on it. By the stack's end: threads that share one take turns.
+struct Room(AtomicBool, UnsafeCell<Trail>);
+
+// SAFETY: only who has set the flag uses the trail.
+unsafe impl Sync for Room {}
+
+static ROOMS: [Room; 64] = [const { Room(AtomicBool::new(false), UnsafeCell::new(Trail::new())) }; 64];
+
+/// Whether the walk gives the same along the trail of whatever walk came before it on this stack.
+///
+/// # Safety
+/// As [`walk`].
+unsafe fn is_same_on_trail(
+    registers: &Registers,
+    bounds: StackBounds,
+    frames: &[Frame],
+    max: usize,
+    end: End,
+) -> bool {
+    let room = &ROOMS[(bounds.high >> 12 ^ bounds.high >> 20) as usize % ROOMS.len()];
+    // Deeper stacks are not compared: signal handlers have little room.
+    let mut again = [const { MaybeUninit::uninit() }; 512];
+    let Some(again) = again.get_mut(..max) else {
+        return true;
+    };
+    if room.0.swap(true, Ordering::Acquire) {
+        return true;
+    }
+    // SAFETY: the caller's promise; the flag is ours.
+    let along = unsafe { walk_into(registers, bounds, again, Some(&mut *room.1.get())) };
+    let is_same = *along.0 == *frames && along.1 == end;
+    room.0.store(false, Ordering::Release);
+    // SAFETY: the caller's promise.
+    is_same || !unsafe { is_stable(registers, bounds, frames, max, end) }
+}
+
+/// Whether a walk gives the same once more: damaged stacks and tables may lead it to where its own frames are.
+///
+/// # Safety
+/// As [`walk`].
+#[inline(never)]
+unsafe fn is_stable(
+    registers: &Registers,
+    bounds: StackBounds,
+    frames: &[Frame],
+    max: usize,
+    end: End,
+) -> bool {
+    let mut again = [Frame::default(); 512];
+    // SAFETY: the caller's promise.
+    let walked = unsafe { walk(registers, bounds, &mut again[..max]) };
+    again[..walked.len] == *frames && walked.end == end
 }
 
 /// See [`forget`].

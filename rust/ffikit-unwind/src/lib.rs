@@ -27,7 +27,7 @@ mod walk;
 pub use arch::Registers;
 pub use bounds::StackBounds;
 pub use rules::{forget, unload};
-pub use walk::{walk, walk_into, End, Frame, Walk};
+pub use walk::{walk, walk_into, End, Frame, Trail, Walk};
 
 /// The README's example runs.
 #[cfg(doctest)]

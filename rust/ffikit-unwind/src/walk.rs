@@ -1,6 +1,7 @@
 //! The walk itself: from registers to frames, through all languages.
 
 mod go_frames;
+mod trail;
 
 use crate::arch::{code_address, Registers, Rule, Step};
 use crate::bounds::StackBounds;
@@ -13,6 +14,7 @@ use crate::python;
 use crate::rules::{cached_plain, generation, rule};
 use core::cell::Cell;
 use core::mem::MaybeUninit;
+pub use trail::Trail;
 
 /// Walks the calling thread's stack from `from` (leaf: `from.pc` itself is not
 /// written) to its root, and writes the callers, innermost first, into `frames`.
@@ -30,7 +32,7 @@ pub unsafe fn walk(from: &Registers, bounds: StackBounds, frames: &mut [Frame]) 
     // SAFETY: a frame that is set stays set: only frames are ever written.
     let frames = unsafe { &mut *(frames as *mut [Frame] as *mut [MaybeUninit<Frame>]) };
     // SAFETY: the caller's promise.
-    let (frames, end) = unsafe { walk_into(from, bounds, frames) };
+    let (frames, end) = unsafe { walk_into(from, bounds, frames, None) };
     Walk {
         len: frames.len(),
         end,
@@ -38,6 +40,7 @@ pub unsafe fn walk(from: &Registers, bounds: StackBounds, frames: &mut [Frame]) 
 }
 
 /// As [`walk`], into room that need not be set before: gives the frames that were written.
+/// With the trail of this thread's last walk it is faster where most of the stack is what it was.
 ///
 /// # Safety
 /// As [`walk`].
@@ -46,9 +49,11 @@ pub unsafe fn walk_into<'f>(
     from: &Registers,
     bounds: StackBounds,
     frames: &'f mut [MaybeUninit<Frame>],
+    trail: Option<&mut Trail>,
 ) -> (&'f mut [Frame], End) {
     let interpreters = python::interpreter().is_some();
     let mut walker = Walker::new(from, bounds, &mut *frames);
+    walker.take_trail(trail);
     let mut end = walker.run::<false>();
     // The walk itself may find out that there is an interpreter, and which.
     let again = !interpreters && python::interpreter().is_some();
@@ -64,6 +69,9 @@ pub unsafe fn walk_into<'f>(
             walker = Walker::new(from, bounds, &mut *frames);
             end = walker.run::<true>();
         }
+    }
+    if let Some(trail) = walker.trail.take() {
+        trail.end();
     }
     let len = walker.len;
     let written = frames.get_mut(..len).unwrap_or_default();
@@ -100,6 +108,9 @@ struct Walker<'f> {
     context: u64,
     /// The page outside of the window that was last found readable; u64::MAX: none.
     readable_page: Cell<u64>,
+    trail: Option<&'f mut Trail>,
+    /// Where on the trail the walk may be, or will come to.
+    on_trail: usize,
 }
 
 impl<'f> Walker<'f> {
@@ -120,6 +131,8 @@ impl<'f> Walker<'f> {
             needs_all_registers: false,
             context: 0,
             readable_page: Cell::new(u64::MAX),
+            trail: None,
+            on_trail: 0,
         };
         walker.enter_stack();
         if walker.window_len != 0 {
@@ -127,6 +140,17 @@ impl<'f> Walker<'f> {
             walker.bounds.low = from.sp;
         }
         walker
+    }
+
+    /// Goes along the trail of the thread's last walk, if this is the thread's own stack.
+    #[inline(always)]
+    fn take_trail(&mut self, trail: Option<&'f mut Trail>) {
+        if self.window_len != 0 {
+            if let Some(trail) = trail {
+                self.on_trail = trail.begin(self.generation, self.bounds.high);
+                self.trail = Some(trail);
+            }
+        }
     }
 
     /// Sets the window by where the stack pointer is now.
@@ -194,7 +218,17 @@ impl<'f> Walker<'f> {
         let mut key = self.at.pc.wrapping_add(1).max(1);
         loop {
             if !ALL {
-                key = self.plain(key);
+                key = match self.trail.take() {
+                    Some(trail) if self.window_len != 0 => {
+                        let key = self.plain_on(trail, key);
+                        self.trail = Some(trail);
+                        key
+                    }
+                    trail => {
+                        self.trail = trail;
+                        self.plain(key)
+                    }
+                };
             }
             if key == 0 {
                 return Err(End::Complete);
@@ -237,6 +271,9 @@ impl<'f> Walker<'f> {
             if !is_usual {
                 break;
             }
+            let Some(frame) = self.frames.get_mut(len) else {
+                break;
+            };
             let offset = rule.fp_offset();
             if offset != 0 {
                 let saved_at = cfa.wrapping_add_signed(offset);
@@ -246,9 +283,6 @@ impl<'f> Walker<'f> {
                 // SAFETY: in the part of this thread's stack that is in use.
                 fp = unsafe { (saved_at as *const u64).read_unaligned() };
             }
-            let Some(frame) = self.frames.get_mut(len) else {
-                break;
-            };
             // SAFETY: as above.
             key = code_address(unsafe { (return_at as *const u64).read_unaligned() });
             sp = cfa;

@@ -19,9 +19,7 @@ func verdict(h *model.Hunt, observed []span) *model.Verdict {
 		watched = true
 		first, last := &o.process.Timeline[o.borders[0]], &o.process.Timeline[o.moments-1]
 		v.LiveGrowthBytes += signed(last.LiveBytes) - signed(first.LiveBytes)
-		if first.RSSBytes > 0 && last.RSSBytes > 0 {
-			v.RSSGrowthBytes += signed(last.RSSBytes) - signed(first.RSSBytes)
-		}
+		v.RSSGrowthBytes += rssGrowth(o.process.Timeline[o.borders[0]:o.moments])
 	}
 	var rising []*model.Growth
 	var rate float64
@@ -47,6 +45,21 @@ func verdict(h *model.Hunt, observed []span) *model.Verdict {
 		return nil
 	}
 	return v
+}
+
+// rssGrowth is from the first to the last moment of which the kernel told RSS:
+// of one behind the end it does not.
+func rssGrowth(moments []model.Moment) int64 {
+	var known []uint64
+	for i := range moments {
+		if rss := moments[i].RSSBytes; rss > 0 {
+			known = append(known, rss)
+		}
+	}
+	if len(known) < 2 {
+		return 0
+	}
+	return signed(known[len(known)-1]) - signed(known[0])
 }
 
 func placeOf(h *model.Hunt, g *model.Growth) string {

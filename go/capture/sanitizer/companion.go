@@ -1,76 +1,22 @@
 package sanitizer
 
 import (
-	"debug/elf"
-	"fmt"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
-	"github.com/ffikit/ffikit/go/object"
+	"github.com/ffikit/ffikit/go/capture/preload"
 )
 
 // CompanionEnv names the environment variable that overrides the search of
 // FindCompanion.
-const CompanionEnv = "FFIKIT_AGENT"
+const CompanionEnv = preload.AgentEnv
 
-// companionName is the file that records the stacks.
-const companionName = "libffikit_agent.so"
+// FindCompanion gives the path of the companion, which is ffikit's agent: see
+// preload.FindAgent.
+func FindCompanion() (string, error) { return preload.FindAgent() }
 
 // evidenceEnv tells the companion the path prefix of its files.
 const evidenceEnv = "FFIKIT_COMPANION"
-
-// FindCompanion gives the path of the companion: what CompanionEnv names, or
-// what lies beside this command, in the library folder that belongs to it, or in
-// a checkout's build folder. A nil error and an empty path mean that there is
-// none here.
-func FindCompanion() (string, error) {
-	if path := os.Getenv(CompanionEnv); path != "" {
-		if err := CheckCompanion(path); err != nil {
-			return "", fmt.Errorf("%s: %w", CompanionEnv, err)
-		}
-		return filepath.Abs(path)
-	}
-	command, err := os.Executable()
-	if err != nil {
-		return "", nil
-	}
-	commands := []string{command}
-	if target, err := filepath.EvalSymlinks(command); err == nil && target != command {
-		commands = append(commands, target)
-	}
-	for _, command := range commands {
-		for _, folder := range []string{".", "../lib/ffikit", "../lib", "../build/lib"} {
-			path := filepath.Join(filepath.Dir(command), folder, companionName)
-			if CheckCompanion(path) == nil {
-				return path, nil
-			}
-		}
-	}
-	return "", nil
-}
-
-// CheckCompanion says what is wrong with path as a companion to preload. By its
-// name its frames are known for its own.
-func CheckCompanion(path string) error {
-	if base := filepath.Base(path); !strings.HasPrefix(base, "libffikit_agent.") {
-		return fmt.Errorf("the companion is called %s, not %s", companionName, base)
-	}
-	file, err := object.Open(path)
-	if err != nil {
-		return fmt.Errorf("the companion: %w", err)
-	}
-	defer file.Close()
-	want := elf.EM_X86_64
-	if machine() == "aarch64" {
-		want = elf.EM_AARCH64
-	}
-	if file.Machine() != want {
-		return fmt.Errorf("the companion %s is for %s", path, file.Machine())
-	}
-	return nil
-}
 
 // companionDefaults: the companion walks the stacks of allocations in the
 // sanitizer's place, which keeps its own function and the caller. It must not

@@ -1,9 +1,9 @@
 package sanitizer
 
 import (
-	"os"
-	"slices"
 	"strings"
+
+	"github.com/ffikit/ffikit/go/capture/preload"
 )
 
 // Options of the sanitizers. What a user has set in the environment comes
@@ -31,30 +31,30 @@ const (
 // the sanitizer sees each object. logs and evidence are path prefixes, to which
 // the processes' numbers are added.
 func (c *Command) environment(base []string, runtime, logs, evidence string) []string {
-	env := newEnvironment(base)
+	env := preload.NewEnvironment(base)
 	last := needed + ":log_path=" + quote(logs)
 	unwind, objects := unwindDefaults, ""
-	preload := []string{c.Companion, runtime, env.get("LD_PRELOAD")} // in this order, and before all other libraries
-	env.remove(evidenceEnv)
+	libraries := []string{c.Companion, runtime, env.Get("LD_PRELOAD")} // in this order, and before all other libraries
+	env.Remove(evidenceEnv)
 	if c.Companion != "" {
 		unwind, objects = companionDefaults, "report_objects=1"
-		env.set(evidenceEnv, evidence)
+		env.Set(evidenceEnv, evidence)
 	}
 
 	leaks := "detect_leaks=1"
 	if c.NoLeaks {
 		leaks = "detect_leaks=0"
 	}
-	env.set("ASAN_OPTIONS", join(unwind, asanDefaults, leaks, env.get("ASAN_OPTIONS"), last))
-	env.set("UBSAN_OPTIONS", join(ubsanDefaults, env.get("UBSAN_OPTIONS"), last))
-	env.set("LSAN_OPTIONS", join(lsanDefaults, env.get("LSAN_OPTIONS"), objects))
-	if env.get("PYTHONMALLOC") == "" {
-		env.set("PYTHONMALLOC", "malloc")
+	env.Set("ASAN_OPTIONS", join(unwind, asanDefaults, leaks, env.Get("ASAN_OPTIONS"), last))
+	env.Set("UBSAN_OPTIONS", join(ubsanDefaults, env.Get("UBSAN_OPTIONS"), last))
+	env.Set("LSAN_OPTIONS", join(lsanDefaults, env.Get("LSAN_OPTIONS"), objects))
+	if env.Get("PYTHONMALLOC") == "" {
+		env.Set("PYTHONMALLOC", "malloc")
 	}
-	if list := join(preload...); list != "" {
-		env.set("LD_PRELOAD", list)
+	if list := join(libraries...); list != "" {
+		env.Set("LD_PRELOAD", list)
 	}
-	return env.list()
+	return env.List()
 }
 
 // join puts non-empty lists, of sanitizer options or of libraries, behind each
@@ -87,48 +87,4 @@ func quote(value string) string {
 func LeakSuppressions(options string) string {
 	value, _ := option(options, "suppressions")
 	return value
-}
-
-// environmentMap keeps the order of a process environment and its last value
-// of each name.
-type environmentMap struct {
-	names  []string
-	values map[string]string
-}
-
-func newEnvironment(base []string) *environmentMap {
-	if base == nil {
-		base = os.Environ()
-	}
-	env := &environmentMap{values: map[string]string{}}
-	for _, entry := range base {
-		if name, value, ok := strings.Cut(entry, "="); ok && name != "" {
-			env.set(name, value)
-		}
-	}
-	return env
-}
-
-func (e *environmentMap) get(name string) string { return e.values[name] }
-
-func (e *environmentMap) set(name, value string) {
-	if _, known := e.values[name]; !known {
-		e.names = append(e.names, name)
-	}
-	e.values[name] = value
-}
-
-func (e *environmentMap) remove(name string) {
-	if _, known := e.values[name]; known {
-		e.names = slices.DeleteFunc(e.names, func(n string) bool { return n == name })
-		delete(e.values, name)
-	}
-}
-
-func (e *environmentMap) list() []string {
-	list := make([]string, 0, len(e.names))
-	for _, name := range e.names {
-		list = append(list, name+"="+e.values[name])
-	}
-	return list
 }

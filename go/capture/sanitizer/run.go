@@ -7,13 +7,13 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
+
+	"github.com/ffikit/ffikit/go/capture/preload"
 )
 
 // Command is a command to run under the sanitizers.
@@ -64,13 +64,13 @@ func Run(ctx context.Context, c Command) (*Result, error) {
 	if len(c.Args) == 0 {
 		return nil, errors.New("no command given")
 	}
-	program, err := resolveProgram(ctx, c.Args[0])
+	program, err := preload.ResolveProgram(ctx, c.Args[0])
 	if err != nil {
 		return nil, err
 	}
-	preload, found := "", inspect(program)
+	runtime, found := "", inspect(program)
 	if c.Runtime != "" || !found.runtime {
-		if preload, err = c.preload(ctx); err != nil {
+		if runtime, err = c.preload(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -78,16 +78,16 @@ func Run(ctx context.Context, c Command) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, path := range []*string{&c.Companion, &preload} {
-		if *path, err = preloadable(*path, logDir); err != nil {
+	for _, path := range []*string{&c.Companion, &runtime} {
+		if *path, err = preload.Preloadable(*path, logDir); err != nil {
 			return nil, err
 		}
 	}
 	args := append([]string{program}, c.Args[1:]...)
 	command := exec.Command(program, c.Args[1:]...)
-	command.Env = c.environment(c.Env, preload, filepath.Join(logDir, logName), filepath.Join(logDir, evidenceName))
+	command.Env = c.environment(c.Env, runtime, filepath.Join(logDir, logName), filepath.Join(logDir, evidenceName))
 	command.Stdin, command.Stdout, command.Stderr = c.Stdin, c.Stdout, c.Stderr
-	state, err := wait(ctx, command)
+	state, err := preload.Wait(ctx, command)
 	if err != nil {
 		return nil, fmt.Errorf("running %s: %w", program, err)
 	}
@@ -111,84 +111,11 @@ func (c *Command) preload(ctx context.Context) (string, error) {
 	return FindRuntime(ctx)
 }
 
-// preloadable gives a path to the same file that can stand in LD_PRELOAD, whose
-// entries end at spaces and colons: a link in dir where path has one.
-func preloadable(path, dir string) (string, error) {
-	const separators = " :"
-	if !strings.ContainsAny(path, separators) {
-		return path, nil
-	}
-	link := filepath.Join(dir, filepath.Base(path))
-	if strings.ContainsAny(link, separators) {
-		return "", fmt.Errorf("%s cannot be preloaded: its path has a space or a colon, and so has that of the logs, %s (set TMPDIR, or --keep-logs)", path, dir)
-	}
-	return link, os.Symlink(path, link)
-}
-
 func existing(path string) (string, error) {
 	if _, err := os.Stat(path); err != nil {
 		return "", err
 	}
 	return filepath.Abs(path)
-}
-
-// wait runs command to its end. It does not die of the terminal's interrupt,
-// which the command gets as well: the report of what it did is still owed.
-func wait(ctx context.Context, command *exec.Cmd) (*os.ProcessState, error) {
-	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, os.Interrupt, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGHUP)
-	defer signal.Stop(signals)
-	if err := command.Start(); err != nil {
-		return nil, err
-	}
-	ended := make(chan struct{})
-	go func() {
-		done := ctx.Done()
-		for {
-			select {
-			case received := <-signals:
-				if received == syscall.SIGTERM || received == syscall.SIGHUP {
-					_ = command.Process.Signal(received) // it may have ended already
-				}
-			case <-done:
-				_ = command.Process.Kill()
-				done = nil
-			case <-ended:
-				return
-			}
-		}
-	}()
-	err := command.Wait()
-	close(ended)
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) && command.ProcessState == nil {
-		return nil, err
-	}
-	return command.ProcessState, nil
-}
-
-// resolveProgram finds the program. A pyenv shim is a script that would run
-// under the sanitizers itself before it gets to Python, so what it stands for
-// is run in its place.
-func resolveProgram(ctx context.Context, name string) (string, error) {
-	path, err := exec.LookPath(name)
-	if err != nil {
-		return "", fmt.Errorf("%w (is it on PATH?)", err)
-	}
-	if filepath.Base(filepath.Dir(path)) != "shims" {
-		return path, nil
-	}
-	pyenv, err := exec.LookPath("pyenv")
-	if err != nil {
-		return path, nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	out, err := exec.CommandContext(ctx, pyenv, "which", filepath.Base(path)).Output()
-	if target := strings.TrimSpace(string(out)); err == nil && filepath.IsAbs(target) {
-		return target, nil
-	}
-	return path, nil
 }
 
 // The files in LogDir: the name, a dot, the process ID.

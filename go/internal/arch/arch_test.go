@@ -33,7 +33,9 @@ var rooms = map[string][]string{
 	// Evidence.
 	"report":            {"model", "report/asan", "report/lsan", "report/stackline", "report/ubsan"},
 	"report/...":        {"model", "report/stackline"},
-	"capture/sanitizer": {"object"},
+	"capture/preload":   {"object"},
+	"capture/sanitizer": {"capture/preload", "object"},
+	"capture/hunter":    {"capture/preload", "model", "object", "trace"},
 	"capture/procmaps":  {"model", "object"},
 	"debuginfod":        {"object", "ownfolder"},
 	"trace":             {"model"},
@@ -74,7 +76,7 @@ var foreign = map[string][]string{
 
 // neverLinked is what libffikit must not pull in, by whatever way: it lives in
 // other people's processes.
-var neverLinked = []string{"capture/procmaps", "capture/sanitizer", "debuginfod", "doctor", "handbook", "sources", "internal/golden"}
+var neverLinked = []string{"capture/hunter", "capture/preload", "capture/procmaps", "capture/sanitizer", "debuginfod", "doctor", "handbook", "sources", "internal/golden"}
 
 type listed struct {
 	ImportPath string

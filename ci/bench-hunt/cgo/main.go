@@ -1,24 +1,17 @@
-// Command cgo calls C that allocates, COUNT times, from a few goroutines.
+// Command cgo [COUNT [GOROUTINES]] calls C that allocates.
 package main
 
 /*
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct record { char *name; struct record *next; } record;
-
-static record *record_new(const char *name) {
-	record *r = malloc(sizeof *r);
-	r->name = strdup(name);
-	r->next = NULL;
-	return r;
-}
-static void record_free(record *r) {
-	free(r->name);
-	free(r);
+static char *__attribute__((noinline)) make(int len_bytes) {
+	char *block = malloc(len_bytes);
+	memset(block, 1, len_bytes < 64 ? len_bytes : 64);
+	return block;
 }
 static char *leak(int i) {
-	char *block = malloc(100); // LEAK
+	char *block = malloc(200); // LEAK_IN_C
 	block[0] = (char)i;
 	return block;
 }
@@ -35,12 +28,11 @@ import (
 
 //go:noinline
 func handle(i int) {
-	name := C.CString("request " + strconv.Itoa(i%100))
-	defer C.free(unsafe.Pointer(name))
-	r := C.record_new(name)
-	C.record_free(r)
-	if i%1000 == 0 {
-		C.leak(C.int(i)) // LEAK_CALLER
+	block := C.make(C.int(16 + i*7919%2000))
+	C.free(unsafe.Pointer(block))
+	if i%100 == 0 {
+		_ = C.CString("request " + strconv.Itoa(i)) // LEAK
+		C.leak(C.int(i))                            // LEAK_CALLER
 	}
 }
 
@@ -49,8 +41,11 @@ func main() {
 	if len(os.Args) > 1 {
 		count, _ = strconv.Atoi(os.Args[1])
 	}
+	workers := 1
+	if len(os.Args) > 2 {
+		workers, _ = strconv.Atoi(os.Args[2])
+	}
 	var all sync.WaitGroup
-	const workers = 2
 	for w := range workers {
 		all.Go(func() {
 			for i := w; i < count; i += workers {

@@ -64,6 +64,11 @@ impl Path {
         self
     }
 
+    /// The path, without the zero behind it.
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+
     fn push_number(&mut self, number: u32) {
         let mut divisor = 1_000_000_000;
         while divisor > 1 && number < divisor {

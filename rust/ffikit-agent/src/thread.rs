@@ -28,8 +28,13 @@ pub struct Own {
     pub trail: AtomicU64,
     /// Whether the thread is walking along it.
     pub is_walking: AtomicU64,
+    /// How many bytes the thread may still ask for before one is sampled, and its random numbers' state.
+    pub left: AtomicU64,
+    pub random: AtomicU64,
     reserved: AtomicU64,
 }
+
+const _: () = assert!(size_of::<Own>() == 64);
 
 core::arch::global_asm!(
     ".pushsection .tbss.ffikit_agent_own, \"awT\", @nobits",
@@ -37,9 +42,9 @@ core::arch::global_asm!(
     ".globl ffikit_agent_own",
     ".hidden ffikit_agent_own",
     ".type ffikit_agent_own, @object",
-    ".size ffikit_agent_own, 48",
+    ".size ffikit_agent_own, 64",
     "ffikit_agent_own:",
-    ".zero 48",
+    ".zero 64",
     ".popsection",
 );
 

@@ -76,9 +76,26 @@ pub extern "C" fn no_memory() -> c_int {
     libc::ENOMEM
 }
 
-/// `mmap` and its kin: -1, or MAP_FAILED.
-pub extern "C" fn no_mapping() -> *mut c_void {
-    libc::MAP_FAILED
+macro_rules! of_the_kernel {
+    ($($name:ident $number:ident;)*) => {
+        $(
+            #[doc = concat!("`", stringify!($name), "`, as the kernel does it.")]
+            ///
+            /// # Safety
+            /// As the function of this name.
+            pub unsafe extern "C" fn $name(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> usize {
+                // SAFETY: the caller's arguments, and what lies where it has passed fewer: the kernel takes
+                // no more than it wants. It sets errno, and gives -1, as the C library's does.
+                unsafe { libc::syscall(libc::$number, a, b, c, d, e, f) as usize }
+            }
+        )*
+    };
+}
+
+of_the_kernel! {
+    mmap SYS_mmap;
+    mremap SYS_mremap;
+    munmap SYS_munmap;
 }
 
 /// Where blocks go that are not ours.

@@ -15,7 +15,9 @@ pub struct Entry {
     /// The next definition behind ours; 0: there is none.
     next: AtomicUsize,
     name: &'static CStr,
-    tracked: *const c_void,
+    /// What tracks it: each call, or some of them.
+    full: *const c_void,
+    sampled: *const c_void,
     early: *const c_void,
 }
 
@@ -23,12 +25,18 @@ pub struct Entry {
 unsafe impl Sync for Entry {}
 
 impl Entry {
-    const fn new(name: &'static CStr, tracked: *const c_void, early: *const c_void) -> Entry {
+    const fn new(
+        name: &'static CStr,
+        full: *const c_void,
+        sampled: *const c_void,
+        early: *const c_void,
+    ) -> Entry {
         Entry {
             target: AtomicUsize::new(0),
             next: AtomicUsize::new(0),
             name,
-            tracked,
+            full,
+            sampled,
             early,
         }
     }
@@ -59,9 +67,9 @@ impl Entry {
         }
     }
 
-    fn track(&self) {
+    fn track(&self, is_sampled: bool) {
         if self.next() != 0 {
-            self.go_to(self.tracked as usize);
+            self.go_to(if is_sampled { self.sampled } else { self.full } as usize);
         }
     }
 
@@ -112,26 +120,30 @@ extern "C" fn target_of(entry: &Entry) -> usize {
 pub fn are_used() -> bool {
     // SAFETY: a C string, and a handle that always exists.
     let first = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"malloc".as_ptr()) };
-    core::ptr::eq(first, malloc as *const c_void)
+    // Not by the address of our own function: that name leads to theirs as well.
+    module_of(first as usize) == module_of(&raw const MALLOC as usize)
+}
+
+/// Where the module starts that an address lies in.
+fn module_of(address: usize) -> Option<u64> {
+    Module::find(address as u64).map(|module| module.start)
 }
 
 /// Whether the next malloc is that of the C library.
 pub fn is_glibc() -> bool {
-    let of = |function: usize| Module::find(function as u64).map(|module| module.start);
     // SAFETY: as above; the function is nowhere but in the C library.
     let libc = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"gnu_get_libc_version".as_ptr()) };
-    of(MALLOC.next()) == of(libc as usize)
+    module_of(MALLOC.next()) == module_of(libc as usize)
 }
 
-/// From now on calls are tracked. C++'s operators only where they are the
+/// From now on calls are tracked, each or by sampling. C++'s operators only where they are the
 /// allocator's own: others call malloc.
-pub fn track() {
-    let of = |function: usize| Module::find(function as u64).map(|module| module.start);
-    let allocator = of(MALLOC.next());
+pub fn track(is_sampled: bool) {
+    let allocator = module_of(MALLOC.next());
     for entry in all() {
         let is_operator = entry.name.to_bytes().starts_with(b"_Z");
-        if !is_operator || of(entry.next()) == allocator {
-            entry.track();
+        if !is_operator || module_of(entry.next()) == allocator {
+            entry.track(is_sampled);
         }
     }
 }
@@ -199,10 +211,14 @@ macro_rules! jump {
 }
 
 macro_rules! entries {
-    ($($constant:ident $function:ident $name:literal $tracked:expr, $early:expr;)*) => {
+    ($($constant:ident $function:ident $name:literal $module:ident::$tracked:ident, $early:expr;)*) => {
         $(
-            pub static $constant: Entry =
-                Entry::new($name, $tracked as *const c_void, $early as *const c_void);
+            pub static $constant: Entry = Entry::new(
+                $name,
+                $module::$tracked::<false> as *const c_void,
+                $module::$tracked::<true> as *const c_void,
+                $early as *const c_void,
+            );
 
             #[doc = concat!("`", stringify!($function), "`, which goes on where [`", stringify!($constant), "`] says.")]
             ///
@@ -262,8 +278,8 @@ entries! {
     DELETE_SIZED_ALIGNED _ZdlPvmSt11align_val_t c"_ZdlPvmSt11align_val_t" heap::delete_sized_aligned, early::free;
     DELETE_ARRAY_SIZED_ALIGNED _ZdaPvmSt11align_val_t c"_ZdaPvmSt11align_val_t"
         heap::delete_array_sized_aligned, early::free;
-    MMAP mmap c"mmap" mappings::mmap, early::no_mapping;
-    MMAP64 mmap64 c"mmap64" mappings::mmap64, early::no_mapping;
-    MREMAP mremap c"mremap" mappings::mremap, early::no_mapping;
-    MUNMAP munmap c"munmap" mappings::munmap, early::no_mapping;
+    MMAP mmap c"mmap" mappings::mmap, early::mmap;
+    MMAP64 mmap64 c"mmap64" mappings::mmap64, early::mmap;
+    MREMAP mremap c"mremap" mappings::mremap, early::mremap;
+    MUNMAP munmap c"munmap" mappings::munmap, early::munmap;
 }

@@ -3,7 +3,7 @@
 
 use super::counts::Class;
 use super::entries::*;
-use super::{allocated, count_free, live, take};
+use super::{allocated, count_free, give_back, sampling, take};
 use crate::thread::Inside;
 use core::ffi::{c_int, c_void};
 use ffikit_unwind::Registers;
@@ -18,8 +18,12 @@ macro_rules! tracked {
         ///
         /// # Safety
         /// As the next definition.
-        pub unsafe extern "C-unwind" fn $name($($argument: $type),*) -> Pointer {
+        pub unsafe extern "C-unwind" fn $name<const SAMPLED: bool>($($argument: $type),*) -> Pointer {
             let next: unsafe extern "C-unwind" fn($($type),*) -> Pointer = $entry.next_as();
+            if SAMPLED && !sampling::hits($len_bytes) {
+                // SAFETY: the caller's arguments.
+                return unsafe { next($($argument),*) };
+            }
             let Some(inside) = Inside::enter() else {
                 // SAFETY: the caller's arguments.
                 return unsafe { next($($argument),*) };
@@ -41,8 +45,12 @@ macro_rules! freeing {
         ///
         /// # Safety
         /// As the next definition.
-        pub unsafe extern "C-unwind" fn $name(block: Pointer $(, $argument: $type)*) {
+        pub unsafe extern "C-unwind" fn $name<const SAMPLED: bool>(block: Pointer $(, $argument: $type)*) {
             let next: unsafe extern "C-unwind" fn(Pointer $(, $type)*) = $entry.next_as();
+            if SAMPLED && !sampling::may_be_tracked(block as u64) {
+                // SAFETY: the caller's arguments.
+                return unsafe { next(block $(, $argument)*) };
+            }
             // Before it is given back: then it may be another thread's at once.
             if let Some(inside) = Inside::enter() {
                 if let Some(block) = take(block as u64) {
@@ -59,7 +67,7 @@ macro_rules! freeing {
 }
 
 tracked!(malloc(len_bytes: usize) = MALLOC, len_bytes);
-tracked!(calloc(count: usize, len_bytes: usize) = CALLOC, count * len_bytes);
+tracked!(calloc(count: usize, len_bytes: usize) = CALLOC, count.wrapping_mul(len_bytes));
 tracked!(aligned_alloc(alignment: usize, len_bytes: usize) = ALIGNED_ALLOC, len_bytes);
 tracked!(memalign(alignment: usize, len_bytes: usize) = MEMALIGN, len_bytes);
 tracked!(valloc(len_bytes: usize) = VALLOC, len_bytes);
@@ -93,7 +101,16 @@ freeing!(delete_array_sized_aligned(len_bytes: usize, alignment: usize) = DELETE
 /// Where a block is moved or resized: it is taken out before, since its place may be
 /// another thread's before the allocator has returned, and put back where that failed.
 #[inline(always)]
-fn resized(block: Pointer, len_bytes: usize, from: &Registers, resize: impl FnOnce() -> Pointer) -> Pointer {
+fn resized<const SAMPLED: bool>(
+    block: Pointer,
+    len_bytes: usize,
+    from: &Registers,
+    resize: impl FnOnce() -> Pointer,
+) -> Pointer {
+    let is_hit = !SAMPLED || sampling::hits(len_bytes);
+    if !is_hit && !sampling::may_be_tracked(block as u64) {
+        return resize();
+    }
     let Some(inside) = Inside::enter() else {
         return resize();
     };
@@ -104,13 +121,12 @@ fn resized(block: Pointer, len_bytes: usize, from: &Registers, resize: impl FnOn
     let has_failed = new.is_null() && len_bytes != 0;
     if let Some(before) = before {
         if has_failed {
-            // There is room: it was there before.
-            let _ = live::put(block as u64, before);
+            give_back(block as u64, before);
         } else {
             count_free(before);
         }
     }
-    if !new.is_null() {
+    if is_hit && !new.is_null() {
         allocated(Class::Heap, new as u64, len_bytes as u64, from);
     }
     new
@@ -120,10 +136,10 @@ fn resized(block: Pointer, len_bytes: usize, from: &Registers, resize: impl FnOn
 ///
 /// # Safety
 /// As realloc(3).
-pub unsafe extern "C-unwind" fn realloc(block: Pointer, len_bytes: usize) -> Pointer {
+pub unsafe extern "C-unwind" fn realloc<const SAMPLED: bool>(block: Pointer, len_bytes: usize) -> Pointer {
     let here = Registers::here();
     // SAFETY: the next function of this name, and the caller's arguments.
-    resized(block, len_bytes, &here, || unsafe {
+    resized::<SAMPLED>(block, len_bytes, &here, || unsafe {
         let next: unsafe extern "C-unwind" fn(Pointer, usize) -> Pointer = REALLOC.next_as();
         next(block, len_bytes)
     })
@@ -133,10 +149,14 @@ pub unsafe extern "C-unwind" fn realloc(block: Pointer, len_bytes: usize) -> Poi
 ///
 /// # Safety
 /// As reallocarray(3).
-pub unsafe extern "C-unwind" fn reallocarray(block: Pointer, count: usize, len_bytes: usize) -> Pointer {
+pub unsafe extern "C-unwind" fn reallocarray<const SAMPLED: bool>(
+    block: Pointer,
+    count: usize,
+    len_bytes: usize,
+) -> Pointer {
     let here = Registers::here();
     // SAFETY: as above. A product that is too large is refused, and the block stays.
-    resized(block, count.saturating_mul(len_bytes), &here, || unsafe {
+    resized::<SAMPLED>(block, count.saturating_mul(len_bytes), &here, || unsafe {
         let next: unsafe extern "C-unwind" fn(Pointer, usize, usize) -> Pointer = REALLOCARRAY.next_as();
         next(block, count, len_bytes)
     })
@@ -146,12 +166,16 @@ pub unsafe extern "C-unwind" fn reallocarray(block: Pointer, count: usize, len_b
 ///
 /// # Safety
 /// As posix_memalign(3).
-pub unsafe extern "C-unwind" fn posix_memalign(
+pub unsafe extern "C-unwind" fn posix_memalign<const SAMPLED: bool>(
     block: *mut Pointer,
     alignment: usize,
     len_bytes: usize,
 ) -> c_int {
     let next: unsafe extern "C-unwind" fn(*mut Pointer, usize, usize) -> c_int = POSIX_MEMALIGN.next_as();
+    if SAMPLED && !sampling::hits(len_bytes) {
+        // SAFETY: the caller's arguments.
+        return unsafe { next(block, alignment, len_bytes) };
+    }
     let Some(inside) = Inside::enter() else {
         // SAFETY: the caller's arguments.
         return unsafe { next(block, alignment, len_bytes) };

@@ -8,7 +8,7 @@
 
 use crate::arena::{Table, Zeroed};
 use crate::{file, thread};
-use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, AtomicU8, Ordering::*};
+use core::sync::atomic::{AtomicU32, AtomicU64, AtomicU8, Ordering::*};
 
 pub const VERSION: u32 = 1;
 const HEADER_BYTES: u64 = 4096;
@@ -70,8 +70,8 @@ static BYTES: Table<AtomicU8> = Table::new();
 static GRANTED: [AtomicU64; REGIONS] = [const { AtomicU64::new(0) }; REGIONS];
 static STARTS: [AtomicU64; REGIONS] = [const { AtomicU64::new(0) }; REGIONS];
 static LENS: [AtomicU64; REGIONS] = [const { AtomicU64::new(0) }; REGIONS];
-/// Distinguishes the programs that one process runs, one after the other.
-static NUMBER: AtomicI32 = AtomicI32::new(0);
+/// The number of our file among those of the programs that this process became one after the other.
+static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 pub fn header() -> Option<&'static Header> {
     HEADER.get(0)
@@ -82,6 +82,9 @@ pub fn header() -> Option<&'static Header> {
 pub fn create(lens: [u64; REGIONS], sample_bytes: u64, started_ns: u64) -> bool {
     let lens = lens.map(|len| len.next_multiple_of(PART_BYTES));
     let total = HEADER_BYTES + lens.iter().sum::<u64>();
+    if total > largest_file() {
+        return false;
+    }
     let place = BYTES.start();
     let Some(start) = map(total, place) else {
         return false;
@@ -119,9 +122,24 @@ pub fn create(lens: [u64; REGIONS], sample_bytes: u64, started_ns: u64) -> bool 
     true
 }
 
-/// In a child of fork: its files are counted from 0.
-pub fn start_over() {
-    NUMBER.store(0, Relaxed);
+/// Where the file of this process is.
+pub fn path() -> file::Path {
+    file::Path::of(thread::process(), None).numbered(NUMBER.load(Relaxed))
+}
+
+/// How large files may be: to ask for a larger one would end the process (SIGXFSZ).
+fn largest_file() -> u64 {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: `limit` is ours to write.
+    let status = unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &mut limit) };
+    if status == 0 {
+        limit.rlim_cur
+    } else {
+        0
+    }
 }
 
 fn machine() -> u32 {
@@ -137,10 +155,10 @@ fn machine() -> u32 {
 /// Maps a new file of `total` bytes, at `place` if that is not null.
 fn map(total: u64, place: *mut AtomicU8) -> Option<*mut u8> {
     let process = thread::process();
-    let descriptor = (0..64).find_map(|_| {
-        let number = NUMBER.fetch_add(1, Relaxed) as u32;
+    let descriptor = (0..64).find_map(|number| {
         let path = file::Path::of(process, None).numbered(number);
         let descriptor = path.open(libc::O_RDWR | libc::O_CREAT | libc::O_EXCL);
+        NUMBER.store(number, Relaxed);
         (descriptor >= 0).then_some(descriptor)
     })?;
     // SAFETY: our own descriptor, and a mapping of it: at a place of the kernel's choice, or in

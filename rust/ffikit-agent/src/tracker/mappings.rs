@@ -1,5 +1,5 @@
 //! mmap and its kin, tracked: memory that is asked of the kernel, in ranges that may
-//! be given back in parts.
+//! be given back in parts. All of them are tracked, also where others are sampled.
 //!
 //! The ranges are kept in one sorted list behind a lock. It is held while the kernel
 //! does its work, so that the list is always what the kernel has; signals wait
@@ -230,7 +230,7 @@ fn map(len_bytes: usize, flags: c_int, from: &Registers, ask: impl FnOnce() -> *
 ///
 /// # Safety
 /// As mmap(2).
-pub unsafe extern "C" fn mmap(
+pub unsafe extern "C" fn mmap<const SAMPLED: bool>(
     start: *mut c_void,
     len_bytes: usize,
     protection: c_int,
@@ -249,7 +249,7 @@ pub unsafe extern "C" fn mmap(
 ///
 /// # Safety
 /// As mmap(2).
-pub unsafe extern "C" fn mmap64(
+pub unsafe extern "C" fn mmap64<const SAMPLED: bool>(
     start: *mut c_void,
     len_bytes: usize,
     protection: c_int,
@@ -268,7 +268,7 @@ pub unsafe extern "C" fn mmap64(
 ///
 /// # Safety
 /// As munmap(2).
-pub unsafe extern "C" fn munmap(start: *mut c_void, len_bytes: usize) -> c_int {
+pub unsafe extern "C" fn munmap<const SAMPLED: bool>(start: *mut c_void, len_bytes: usize) -> c_int {
     // SAFETY: the next function of this name, and the caller's arguments.
     let ask = || unsafe {
         let next: unsafe extern "C" fn(*mut c_void, usize) -> c_int = MUNMAP.next_as();
@@ -290,7 +290,7 @@ pub unsafe extern "C" fn munmap(start: *mut c_void, len_bytes: usize) -> c_int {
 ///
 /// # Safety
 /// As mremap(2).
-pub unsafe extern "C" fn mremap(
+pub unsafe extern "C" fn mremap<const SAMPLED: bool>(
     old: *mut c_void,
     old_len_bytes: usize,
     new_len_bytes: usize,

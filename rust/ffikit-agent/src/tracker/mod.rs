@@ -14,10 +14,11 @@ mod ledger;
 mod live;
 mod mappings;
 mod records;
+mod sampling;
 
 use crate::{capture, code_objects, modules, stacks};
-use core::ffi::c_void;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
+use core::ffi::{c_char, c_int, c_void};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::*};
 use counts::Class;
 use ffikit_unwind::Registers;
 use ledger::{Region, WipedOnFork};
@@ -30,7 +31,6 @@ const COUNTS: usize = 1 << 20;
 const LOG_BYTES: u64 = 32 << 20;
 
 static IS_ACTIVE: AtomicBool = AtomicBool::new(false);
-static SAMPLE_BYTES: AtomicU64 = AtomicU64::new(0);
 
 /// Whether this process counts: [`COUNTING`], [`STOPPED`], or, in a child of fork that has
 /// not begun yet, 0.
@@ -69,7 +69,7 @@ pub fn start(options: &Options, started_ns: u64) -> Result<(), &'static [u8]> {
     if !prepared {
         return Err(NO_MEMORY);
     }
-    SAMPLE_BYTES.store(options.sample_bytes, Relaxed);
+    sampling::set(options.sample_bytes);
     counts::start_clock();
     if !begin(started_ns) {
         return Err(b"the file for the heap trace cannot be made");
@@ -78,13 +78,18 @@ pub fn start(options: &Options, started_ns: u64) -> Result<(), &'static [u8]> {
     set_state(if options.is_counting { COUNTING } else { STOPPED });
     // SAFETY: a function that stays.
     unsafe { crate::start::__cxa_atexit(exiting, core::ptr::null_mut(), core::ptr::null_mut()) };
-    entries::track();
+    entries::track(options.sample_bytes != 0);
     Ok(())
 }
 
 /// Leaves a file that says why there is nothing else in it.
 pub fn refuse(reason: &[u8]) {
-    if ledger::create([0, 0, LOG_BYTES], 0, crate::evidence::now(libc::CLOCK_REALTIME)) {
+    const REASON_BYTES: u64 = 64 << 10;
+    if ledger::create(
+        [0, 0, REASON_BYTES],
+        0,
+        crate::evidence::now(libc::CLOCK_REALTIME),
+    ) {
         records::prepare();
         records::process();
         records::note(reason);
@@ -101,7 +106,7 @@ fn begin(started_ns: u64) -> bool {
         (COUNTS * size_of::<counts::Count>()) as u64,
         LOG_BYTES,
     ];
-    if !ledger::create(lens, SAMPLE_BYTES.load(Relaxed), started_ns) {
+    if !ledger::create(lens, sampling::sample_bytes(), started_ns) {
         return false;
     }
     stacks::begin_in(ledger::start_of(Region::Nodes), NODES, |used_bytes| {
@@ -158,11 +163,14 @@ fn is_own() -> bool {
 /// Takes a block out that is being freed, or moved.
 #[inline(always)]
 fn take(abs_addr: u64) -> Option<Block> {
-    if is_own() {
-        live::take(abs_addr)
-    } else {
-        None
+    if !is_own() {
+        return None;
     }
+    let block = live::take(abs_addr)?;
+    if sampling::sample_bytes() != 0 {
+        sampling::gone(abs_addr);
+    }
+    Some(block)
 }
 
 /// Does what others want of us, or begins anew in a child of fork.
@@ -188,10 +196,10 @@ fn begin_child() -> bool {
     if CHILD.swap(process, AcqRel) == process {
         return false;
     }
-    ledger::start_over();
     counts::start_clock();
     live::clear();
     mappings::clear();
+    sampling::clear();
     modules::unloaded();
     if !begin(crate::evidence::now(libc::CLOCK_REALTIME)) {
         // What is mapped is the parent's: nothing more is written.
@@ -221,9 +229,12 @@ fn allocated(class: Class, abs_addr: u64, len_bytes: u64, from: &Registers) {
     let count = counts::number_of(stack_of(from), class);
     match live::put(abs_addr, Block { count, len_bytes }) {
         Ok(before) => {
-            counts::allocated(count, 1, len_bytes);
+            let weight = sampling::weight(len_bytes);
+            counts::allocated(count, weight.blocks, weight.len_bytes);
             if let Some(before) = before {
                 count_free(before);
+            } else if sampling::sample_bytes() != 0 {
+                sampling::kept(abs_addr);
             }
         }
         Err(()) => {
@@ -234,9 +245,70 @@ fn allocated(class: Class, abs_addr: u64, len_bytes: u64, from: &Registers) {
     }
 }
 
+/// Puts a block back that was taken out, and is still there.
+fn give_back(abs_addr: u64, block: Block) {
+    // There is room: it was there before.
+    let _ = live::put(abs_addr, block);
+    if sampling::sample_bytes() != 0 {
+        sampling::kept(abs_addr);
+    }
+}
+
 #[inline(always)]
 fn count_free(block: Block) {
-    counts::freed(block.count, 1, block.len_bytes);
+    let weight = sampling::weight(block.len_bytes);
+    counts::freed(block.count, weight.blocks, weight.len_bytes);
+}
+
+/// Counts from now on, or does not. False: nothing is tracked here.
+fn want(state: u32) -> bool {
+    let Some(header) = ledger::header().filter(|_| is_active()) else {
+        return false;
+    };
+    // A child of fork has to begin before it writes into what is its parent's.
+    if !is_own() {
+        return false;
+    }
+    header.wanted.store(state, Release);
+    change(STATE.load(), state);
+    true
+}
+
+/// `int ffikit_hunt_start(void)`: counts allocations from now on. 0, or −1 where the process is not tracked.
+/// Programs find it by dlsym.
+#[cfg_attr(not(test), no_mangle)]
+pub extern "C" fn ffikit_hunt_start() -> c_int {
+    want(COUNTING) as c_int - 1
+}
+
+/// `int ffikit_hunt_stop(void)`: counts no allocations any more; that what was counted is freed still is.
+/// 0, or −1 where the process is not tracked.
+#[cfg_attr(not(test), no_mangle)]
+pub extern "C" fn ffikit_hunt_stop() -> c_int {
+    want(STOPPED) as c_int - 1
+}
+
+/// `size_t ffikit_hunt_path(char *path, size_t len_bytes)`: the file that this process is counted in, with a
+/// zero behind it. Gives its length without that, 0 where the process is not tracked or there is no room.
+///
+/// # Safety
+/// `path` has room for `len_bytes`.
+#[cfg_attr(not(test), no_mangle)]
+pub unsafe extern "C" fn ffikit_hunt_path(path: *mut c_char, len_bytes: usize) -> usize {
+    if !is_active() || !is_own() {
+        return 0;
+    }
+    let known = ledger::path();
+    let bytes = known.bytes();
+    if bytes.len() >= len_bytes {
+        return 0;
+    }
+    // SAFETY: the caller's promise.
+    unsafe {
+        core::ptr::copy_nonoverlapping(bytes.as_ptr(), path.cast(), bytes.len());
+        path.add(bytes.len()).write(0);
+    }
+    bytes.len()
 }
 
 /// A module was unloaded: other code may come to lie at its place.

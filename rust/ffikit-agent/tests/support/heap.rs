@@ -1,6 +1,6 @@
 //! A reader of heap traces, as go/trace/HEAP.md says, strict where the agent's own is not.
 
-use super::{agent, Module};
+use super::{agent, output_of, Module};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -38,6 +38,7 @@ pub struct Heap {
     pub process: u32,
     pub parent: u32,
     pub state: u32,
+    pub sample_bytes: u64,
     pub lost: [u64; 3],
     pub counts: Vec<Count>,
     pub nodes: Vec<(u64, u32)>,
@@ -79,8 +80,9 @@ impl Heap {
         assert_eq!(header.u32(), 1);
         assert_eq!(header.u32(), 62);
         let (process, parent) = (header.u32(), header.u32());
-        let (started_ns, sample_bytes) = (header.u64(), header.u64());
-        assert!(started_ns > 1 << 60 && sample_bytes == 0);
+        let started_ns = header.u64();
+        assert!(started_ns > 1 << 60);
+        let sample_bytes = header.u64();
         let regions: Vec<_> = (0..3).map(|_| (header.u64() as usize, header.u64())).collect();
         let mut numbers = at(128);
         let used: Vec<_> = (0..3).map(|_| numbers.u64()).collect();
@@ -92,6 +94,7 @@ impl Heap {
             process,
             parent,
             state,
+            sample_bytes,
             lost,
             counts: vec![],
             nodes: vec![],
@@ -186,6 +189,18 @@ impl Heap {
             *from <= node && (module.start..module.end).contains(&(frame - 1))
         };
         self.modules.iter().rev().find(is_its).map(|(_, module)| module)
+    }
+
+    /// The function and line that a count's stack begins with, by llvm-symbolizer.
+    pub fn leaf(&self, count: &Count) -> (String, u32) {
+        let (node, frame) = self.frames(count.node).0[0];
+        let module = self.module(node, frame).expect("the module of the leaf");
+        let address = format!("{:#x}", frame - 1 - module.bias);
+        let mut symbolizer = Command::new("llvm-symbolizer-19");
+        let said = output_of(symbolizer.args(["--no-inlines", "-e", &module.path, &address]));
+        let (function, place) = said.split_once('\n').unwrap();
+        let line = place.trim().rsplitn(3, ':').nth(1).unwrap();
+        (function.to_owned(), line.parse().unwrap())
     }
 
     /// All that the program itself asked for: its code is the leaf.

@@ -43,13 +43,13 @@ func Analyse(h *model.Hunt, opts Options) {
 		}
 		growth = append(growth, g)
 	}
-	sortGrowth(growth)
-	h.Growth = growth[:min(len(growth), maxGrowth)]
-	for i := range h.Growth {
-		g := &h.Growth[i]
+	for i := range growth {
+		g := &growth[i]
 		report := model.Report{Tool: "ffikit hunt", Leaked: &model.Leaked{}, Stacks: []model.Stack{h.Samples[g.Sample].Stack}}
 		g.Blame = merge.Blame(&report, opts.Merge)
 	}
+	sortGrowth(h, growth)
+	h.Growth = growth[:min(len(growth), maxGrowth)]
 	h.Crossings = crossings(h)
 	h.Verdict = verdict(h, observed)
 }
@@ -68,16 +68,53 @@ func setApart(g *model.Growth, kind, rule, reason string) {
 
 var kindOrder = map[model.GrowthKind]int{model.GrowthRising: 0, model.GrowthUnknown: 1, model.GrowthOneOff: 2, model.GrowthCache: 3, model.GrowthStartUp: 4}
 
-func sortGrowth(growth []model.Growth) {
+// sortGrowth sorts by kind, those of one blamed line together: the line that
+// grows fastest, or holds most, first, and of one line the site that does.
+func sortGrowth(h *model.Hunt, growth []model.Growth) {
+	type sum struct {
+		rate  float64
+		bytes uint64
+	}
+	lines := make([]line, len(h.Samples))
+	sums := map[line]sum{}
+	for i := range growth {
+		g := &growth[i]
+		at := lineOf(h, g)
+		lines[g.Sample] = at
+		of := sums[at]
+		sums[at] = sum{of.rate + g.BytesPerSecond, of.bytes + g.LiveBytes}
+	}
 	slices.SortStableFunc(growth, func(a, b model.Growth) int {
-		if order := cmp.Compare(kindOrder[a.Kind], kindOrder[b.Kind]); order != 0 {
-			return order
+		first, second := sums[lines[a.Sample]], sums[lines[b.Sample]]
+		byRate, ownRate := 0, 0
+		if a.Kind == model.GrowthRising {
+			byRate, ownRate = cmp.Compare(second.rate, first.rate), cmp.Compare(b.BytesPerSecond, a.BytesPerSecond)
 		}
-		if a.Kind == model.GrowthRising && a.BytesPerSecond != b.BytesPerSecond {
-			return cmp.Compare(b.BytesPerSecond, a.BytesPerSecond)
-		}
-		return cmp.Compare(b.LiveBytes, a.LiveBytes)
+		return cmp.Or(cmp.Compare(kindOrder[a.Kind], kindOrder[b.Kind]), byRate, cmp.Compare(second.bytes, first.bytes),
+			lines[a.Sample].compare(lines[b.Sample]), ownRate, cmp.Compare(b.LiveBytes, a.LiveBytes))
 	})
+}
+
+// line is the line of a user's that a growth is blamed on, of a kind.
+type line struct {
+	kind           model.GrowthKind
+	function, file string
+	number         int
+	// sample tells apart what has no such line.
+	sample int
+}
+
+func lineOf(h *model.Hunt, g *model.Growth) line {
+	frames := h.Samples[g.Sample].Stack.Frames
+	if g.Blame == nil || g.Blame.Frame >= len(frames) {
+		return line{kind: g.Kind, sample: g.Sample}
+	}
+	f := &frames[g.Blame.Frame]
+	return line{g.Kind, f.Function, f.File, f.Line, -1}
+}
+
+func (l line) compare(other line) int {
+	return cmp.Or(cmp.Compare(l.function, other.function), cmp.Compare(l.file, other.file), cmp.Compare(l.number, other.number), cmp.Compare(l.sample, other.sample))
 }
 
 // span is the time in which a process was watched at its work.

@@ -26,7 +26,10 @@ func judge(s *model.Sample, o *span) (g model.Growth, ok bool) {
 	}
 	judgeByTime(&g, s, o, kept)
 	if o.process.Ended == "exited" && g.LiveBytes < end/2 {
-		g.Reason += "; when the program ended it gave back all but " + Bytes(g.LiveBytes)
+		g.Reason += "; it gave all back when the program ended"
+		if g.LiveBytes > 0 {
+			g.Reason += ", but " + model.Bytes(g.LiveBytes)
+		}
 		g.LiveBytes, g.LiveCount = end, 0
 	}
 	return g, true
@@ -43,47 +46,56 @@ func lowerEnvelope(series []uint64) []uint64 {
 	return kept
 }
 
-// judgeByTime looks at what was kept at the end of each part of the time.
+// judgeByTime looks at what was kept at the end of each part of the time but
+// the last, which is there to see what was given back: at the very end
+// everything seems to be kept.
 func judgeByTime(g *model.Growth, s *model.Sample, o *span, kept []uint64) {
+	const last = parts - 2
 	at := func(part int) uint64 { return kept[o.borders[part]] }
-	when := func(part int) time.Duration { return o.process.Timeline[o.borders[part]].SinceStart }
+	when := func(part int) string { return seconds(o.process.Timeline[o.borders[part]].SinceStart) }
+	before := func(part int) uint64 { return slices.Max(s.LiveSeries[:o.borders[part]+1]) }
 	end := at(parts - 1)
 	// A rise of less is an object more or less.
-	least := max(end/200, 1)
-	rises, first, last := 0, 0, 0
-	for part := 1; part < parts; part++ {
-		if at(part)-at(part-1) >= least {
-			rises, last = rises+1, part
+	least := max(at(last)/200, 1)
+	rises, first, latest := 0, 0, 0
+	for part := 1; part <= last; part++ {
+		if at(part) > at(part-1) && at(part)-at(part-1) >= least {
+			rises, latest = rises+1, part
 			if first == 0 {
 				first = part
 			}
 		}
 	}
-	elapsed := when(parts-1) - when(0)
-	if elapsed > 0 {
-		g.BytesPerSecond = float64(end-at(0)) / elapsed.Seconds()
+	timeline := o.process.Timeline
+	if elapsed := timeline[o.borders[last]].SinceStart - timeline[o.borders[0]].SinceStart; elapsed > 0 && at(last) > at(0) {
+		g.BytesPerSecond = float64(at(last)-at(0)) / elapsed.Seconds()
 	}
 	switch {
+	case before(last) < end/2:
+		g.Kind = model.GrowthUnknown
+		g.Reason = fmt.Sprintf("most of it came after %s of %s: a longer run would tell whether it goes on", when(last), when(parts-1))
 	case rises == 0:
 		g.Kind = model.GrowthStartUp
-		g.Reason = fmt.Sprintf("it has held this since %s of %s", seconds(when(0)), seconds(when(parts-1)))
-	case last >= parts-2 && first > 1 && slices.Max(s.LiveSeries[:o.borders[first-1]+1]) >= end/2:
-		g.Kind = model.GrowthUnknown
-		g.Reason = fmt.Sprintf("it rises since %s, but before it had as much and gave it back: a longer run would tell", seconds(when(first-1)))
-	case rises >= 3 && last >= parts-2:
-		g.Kind = model.GrowthRising
-		g.Reason = fmt.Sprintf("what it keeps rose in %d of the last %d eighths of %s, by %s to %s",
-			rises, parts-1, seconds(when(parts-1)), Bytes(end-at(0)), Bytes(end))
-	case last >= parts-2:
-		g.Kind = model.GrowthUnknown
-		g.Reason = fmt.Sprintf("it grew late, by %s in the last quarter of %s: a longer run would tell whether it goes on",
-			Bytes(end-at(parts-3)), seconds(when(parts-1)))
-	default:
+		g.Reason = fmt.Sprintf("it has held this since %s of %s", when(0), when(parts-1))
+	case latest < last-1 || latest < last && rises < 3 && end-at(latest) < least:
 		g.Kind = model.GrowthOneOff
-		g.Reason = fmt.Sprintf("it grew until %s of %s, and not since", seconds(when(last)), seconds(when(parts-1)))
-	}
-	if g.Kind == model.GrowthRising && s.Frees == 0 && s.Allocations > 1 {
-		g.Reason += fmt.Sprintf("; of %d blocks it gave back none", s.Allocations)
+		g.Reason = fmt.Sprintf("it grew until %s of %s, and not since", when(latest), when(parts-1))
+	case first > 1 && before(first-1) >= end/10*9:
+		g.Kind = model.GrowthOneOff
+		g.Reason = fmt.Sprintf("it goes up and down, and had as much at %s of %s", when(first-1), when(parts-1))
+	case first > 1 && before(first-1) >= end/2:
+		g.Kind = model.GrowthUnknown
+		g.Reason = fmt.Sprintf("it rises since %s, but before it had as much and gave it back: a longer run would tell", when(first-1))
+	case rises < 3:
+		g.Kind = model.GrowthUnknown
+		g.Reason = fmt.Sprintf("it grew in %d of %d parts of %s: a longer run would tell whether it goes on", rises, last, when(parts-1))
+	default:
+		g.Kind = model.GrowthRising
+		g.Reason = fmt.Sprintf("what it keeps rose in %d of %d parts of %s, from %s to %s",
+			rises, last, when(parts-1), model.Bytes(at(0)), model.Bytes(end))
+		if s.Frees == 0 && s.Allocations > 1 {
+			g.Reason += fmt.Sprintf("; of %d blocks it gave back none", s.Allocations)
+		}
 	}
 }
 
@@ -122,17 +134,4 @@ func seconds(d time.Duration) string {
 		return fmt.Sprintf("%.0f s", d.Seconds())
 	}
 	return fmt.Sprintf("%.0f min", d.Minutes())
-}
-
-// Bytes is a number of bytes as people say it: in units of 1,024.
-func Bytes(n uint64) string {
-	units := []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
-	value, unit := float64(n), 0
-	for value >= 1023.5 && unit < len(units)-1 {
-		value, unit = value/1024, unit+1
-	}
-	if unit == 0 || value >= 99.5 {
-		return fmt.Sprintf("%.0f %s", value, units[unit])
-	}
-	return fmt.Sprintf("%.1f %s", value, units[unit])
 }

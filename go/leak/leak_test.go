@@ -64,6 +64,7 @@ func TestKinds(t *testing.T) {
 	assert.Equal(t, model.GrowthRising, found[1])
 	assert.Equal(t, model.GrowthStartUp, found[2])
 	assert.NotEqual(t, model.GrowthRising, found[3])
+	assert.NotEqual(t, model.GrowthUnknown, found[3])
 	assert.Equal(t, model.GrowthOneOff, found[4])
 	assert.Equal(t, model.GrowthUnknown, found[5])
 	assert.NotEqual(t, model.GrowthRising, found[6])
@@ -94,7 +95,7 @@ func TestGivenBackAtTheEnd(t *testing.T) {
 	Analyse(h, Options{})
 	require.Len(t, h.Growth, 1)
 	assert.Equal(t, model.GrowthRising, h.Growth[0].Kind)
-	assert.Contains(t, h.Growth[0].Reason, "gave back all but 100 B")
+	assert.Contains(t, h.Growth[0].Reason, "it gave all back when the program ended, but 100 B")
 	// Of one that still runs it is a fall as any other.
 	h = hunt(80, "running", course)
 	Analyse(h, Options{})
@@ -197,11 +198,5 @@ func TestHostileHunt(t *testing.T) {
 		h.Samples[1].Process = random.Intn(5) - 2
 		h.Samples[0].First, h.Samples[0].Last = time.Duration(random.Uint64()), time.Duration(random.Uint64())
 		Analyse(h, Options{Rules: DefaultRules()})
-	}
-}
-
-func TestBytes(t *testing.T) {
-	for n, want := range map[uint64]string{0: "0 B", 1023: "1023 B", 1024: "1.0 KiB", 150 << 10: "150 KiB", 3 << 20: "3.0 MiB", 1<<64 - 1: "16.0 EiB"} {
-		assert.Equal(t, want, Bytes(n))
 	}
 }

@@ -31,9 +31,14 @@ func verdict(h *model.Hunt, observed []span) *model.Verdict {
 	}
 	switch {
 	case len(rising) > 0:
-		worst := rising[0]
+		worst, blamed := rising[0], 0.0
+		for _, g := range rising {
+			if lineOf(h, g) == lineOf(h, worst) {
+				blamed += g.BytesPerSecond
+			}
+		}
 		v.Text = fmt.Sprintf("Native memory grows by %s a second; %d %% of that is asked for by %s",
-			Bytes(rounded(rate)), percent(rounded(worst.BytesPerSecond), rounded(rate)), placeOf(h, worst))
+			model.Bytes(rounded(rate)), percent(rounded(blamed), rounded(rate)), placeOf(h, worst))
 		if watched {
 			v.Text += fmt.Sprintf(" (live native memory: %s, RSS: %s)", change(v.LiveGrowthBytes), change(v.RSSGrowthBytes))
 		}
@@ -89,7 +94,7 @@ func rounded(f float64) uint64 {
 
 func change(n int64) string {
 	if n < 0 {
-		return "−" + Bytes(uint64(-n))
+		return "−" + model.Bytes(uint64(-n))
 	}
-	return "+" + Bytes(uint64(n))
+	return "+" + model.Bytes(uint64(n))
 }

@@ -5,8 +5,6 @@ import "time"
 // Hunt is what was found of the memory that the processes of a program ask for
 // and do not give back (JSON schema ffikit.hunt/1).
 type Hunt struct {
-	// Command is what was run; empty where processes were only looked at.
-	Command   []string  `json:"command,omitempty"`
 	Processes []Process `json:"processes"`
 	// Samples are the allocation sites, Growth those of them whose live memory
 	// keeps rising, the worst first.

@@ -51,8 +51,10 @@ func JSON(w io.Writer, doc *Document) error {
 // jsonPrinter writes piece by piece, so that a document takes no second copy
 // of itself in memory. The first error stays.
 type jsonPrinter struct {
-	w   io.Writer
-	err error
+	w io.Writer
+	// isDense writes each item of a list on one line.
+	isDense bool
+	err     error
 }
 
 func (p *jsonPrinter) raw(s string) {
@@ -69,7 +71,9 @@ func (p *jsonPrinter) value(v any, prefix string) {
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
 	encoder.SetEscapeHTML(false)
-	encoder.SetIndent(prefix, "  ")
+	if !p.isDense {
+		encoder.SetIndent(prefix, "  ")
+	}
 	if err := encoder.Encode(v); err != nil {
 		p.err = fmt.Errorf("render: %w", err)
 		return

@@ -16,13 +16,17 @@ import (
 type Options struct {
 	Symbolize symbolize.Options
 	Normalize normalize.Options
-	// MaxStacks bounds how many stacks of a process are symbolized, those that
-	// hold most first; 0 means DefaultMaxStacks. The rest is counted without stack.
-	MaxStacks int
+	// MaxStacks bounds how many stacks of a process are symbolized, and MaxSites
+	// how many sites are made of them: those that hold most. The rest is one site
+	// without frames for each class of memory. 0 means the defaults.
+	MaxStacks, MaxSites int
 }
 
-// DefaultMaxStacks is more than programs have that were seen so far.
-const DefaultMaxStacks = 50_000
+// The bounds of Options: what lies beyond holds a few bytes each.
+const (
+	DefaultMaxStacks = 10_000
+	DefaultMaxSites  = 1_000
+)
 
 // maxFrames bounds the distinct frames of a process, and maxStackFrames those
 // that are kept of one site: its root's side is left out.
@@ -47,6 +51,9 @@ type Trace struct {
 func Read(opts Options, traces ...Trace) ([]model.Process, []model.Sample, []model.Partial) {
 	if opts.MaxStacks <= 0 {
 		opts.MaxStacks = DefaultMaxStacks
+	}
+	if opts.MaxSites <= 0 {
+		opts.MaxSites = DefaultMaxSites
 	}
 	symbolizer := symbolize.New(opts.Symbolize)
 	defer symbolizer.Close()
@@ -96,27 +103,79 @@ type place struct {
 
 func (r *reader) read() []model.Sample {
 	counts := slices.Clone(r.trace.Heap.Counts())
-	slices.SortStableFunc(counts, func(a, b trace.HeapCount) int {
-		return cmp.Or(cmp.Compare(b.LiveBytes(), a.LiveBytes()), cmp.Compare(b.PeakBytes, a.PeakBytes))
-	})
-	if beyond := len(counts) - r.opts.MaxStacks; beyond > 0 {
-		r.say(fmt.Sprintf("of %d stacks the %d that hold least are counted without their frames", len(counts), beyond))
-		for i := range counts[r.opts.MaxStacks:] {
-			counts[r.opts.MaxStacks+i].Node = 0
-		}
+	weights := make(map[uint32]uint64, len(counts))
+	for i := range counts {
+		weights[counts[i].Index] = r.weight(&counts[i])
 	}
-	unresolved := r.lookUp(counts)
-	merged := r.merge(counts)
-	stacks := make([]model.Stack, len(merged))
-	for i := range merged {
-		stacks[i] = merged[i].Stack
+	slices.SortStableFunc(counts, func(a, b trace.HeapCount) int {
+		return cmp.Or(cmp.Compare(weights[b.Index], weights[a.Index]), cmp.Compare(b.PeakBytes, a.PeakBytes))
+	})
+	known := min(len(counts), r.opts.MaxStacks)
+	unresolved := r.lookUp(counts[:known])
+	sites := r.merge(counts[:known])
+	stacks := make([]model.Stack, len(sites))
+	for i := range sites {
+		stacks[i] = sites[i].Stack
 	}
 	r.partial = append(r.partial, normalize.Missed(stacks, unresolved)...)
-	return merged
+	return r.addRest(sites, counts[known:])
 }
 
-func (r *reader) say(reason string) {
-	r.partial = append(r.partial, model.Partial{File: r.trace.Heap.Name, Reason: reason})
+// weight is what a stack holds, or held before the program gave all back as it ended.
+func (r *reader) weight(count *trace.HeapCount) uint64 {
+	weight := count.LiveBytes()
+	if n := len(r.trace.Live); n > 0 {
+		for _, live := range [][]uint64{r.trace.Live[n*3/4], r.trace.Live[n*7/8]} {
+			if uint64(count.Index) < uint64(len(live)) {
+				weight = max(weight, live[count.Index])
+			}
+		}
+	}
+	return weight
+}
+
+// addRest makes one site of each class of what lies beyond the bounds.
+func (r *reader) addRest(sites []model.Sample, counts []trace.HeapCount) []model.Sample {
+	known := min(len(sites), r.opts.MaxSites)
+	rest := map[model.Class]*model.Sample{}
+	number := map[model.Class]int{}
+	take := func(sample *model.Sample) {
+		number[sample.Class]++
+		if of := rest[sample.Class]; of != nil {
+			add(of, sample)
+			return
+		}
+		rest[sample.Class] = sample
+	}
+	for i := range sites[known:] {
+		take(&sites[known+i])
+	}
+	for i := range counts {
+		sample := r.sample(&counts[i])
+		take(&sample)
+	}
+	sites = slices.Clone(sites[:known])
+	for _, class := range []model.Class{model.ClassHeap, model.ClassMapping, model.ClassFileMapping} {
+		if of := rest[class]; of != nil {
+			of.Stack = model.Stack{Role: model.RoleAllocation, Frames: []model.Frame{}, Truncated: fmt.Sprintf("these are %d smaller sites together", number[class])}
+			of.Fingerprint = fingerprint(of)
+			sites = append(sites, *of)
+		}
+	}
+	return sites
+}
+
+func fingerprint(s *model.Sample) string {
+	return merge.Fingerprint(&model.Report{Tool: "ffikit hunt", Kind: string(s.Class), Stacks: []model.Stack{s.Stack}})
+}
+
+// sample is a count without its stack.
+func (r *reader) sample(count *trace.HeapCount) model.Sample {
+	return model.Sample{
+		Class: count.Class, Process: r.process,
+		Allocations: count.Allocations, Frees: count.Frees, AllocatedBytes: count.AllocatedBytes, FreedBytes: count.FreedBytes,
+		PeakBytes: count.PeakBytes, First: count.First, Last: count.Last, LiveSeries: r.series(count.Index),
+	}
 }
 
 // lookUp symbolizes each distinct frame of the counts' stacks.
@@ -177,12 +236,9 @@ func (r *reader) merge(counts []trace.HeapCount) []model.Sample {
 	var merged []model.Sample
 	for i := range counts {
 		count := &counts[i]
-		sample := model.Sample{
-			Stack: r.stack(count), Class: count.Class, Process: r.process,
-			Allocations: count.Allocations, Frees: count.Frees, AllocatedBytes: count.AllocatedBytes, FreedBytes: count.FreedBytes,
-			PeakBytes: count.PeakBytes, First: count.First, Last: count.Last, LiveSeries: r.series(count.Index),
-		}
-		sample.Fingerprint = merge.Fingerprint(&model.Report{Tool: "ffikit hunt", Kind: string(count.Class), Stacks: []model.Stack{sample.Stack}})
+		sample := r.sample(count)
+		sample.Stack = r.stack(count)
+		sample.Fingerprint = fingerprint(&sample)
 		at, met := places[sample.Fingerprint]
 		if !met {
 			places[sample.Fingerprint] = len(merged)

@@ -144,6 +144,14 @@ func (w *watcher) end() ([]*Program, []Untraced) {
 		}
 		tracked = append(tracked, p)
 	}
+	// A child of fork that execs at once asks for nothing; that nobody does is odd.
+	if !slices.ContainsFunc(tracked, func(p *Program) bool { return len(p.Heap.Counts()) > 0 }) {
+		for _, p := range tracked {
+			untraced = append(untraced, Untraced{p.title(), "not one allocation arrived: it makes none, or brings its own malloc"})
+			p.Heap.Close()
+		}
+		tracked = nil
+	}
 	if w.beyond > 0 {
 		untraced = append(untraced, Untraced{fmt.Sprintf("%d more programs", w.beyond), fmt.Sprintf("more than %d were run: the rest was not read", maxPrograms)})
 	}

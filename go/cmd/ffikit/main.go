@@ -103,6 +103,6 @@ found nothing.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newSymbolize(), newSanitize(), newDoctor(), newCache(), newExplain(), newVersion(), newManual())
+	root.AddCommand(newSymbolize(), newSanitize(), newHunt(), newDoctor(), newCache(), newExplain(), newVersion(), newManual())
 	return root
 }

@@ -86,6 +86,16 @@ unsafe fn walk_from(
     }
 }
 
+static COMPARES: AtomicBool = AtomicBool::new(true);
+
+/// Whether each walk is made twice, the second time along the trail of the last one on that stack, and the
+/// process aborted where that gives something else. Not where code is unloaded that stacks lead through: there
+/// no walk gives the same twice.
+#[no_mangle]
+pub extern "C" fn walker_compare_trails(compares: bool) {
+    COMPARES.store(compares, Ordering::Relaxed);
+}
+
 /// A trail, and whether a walk is on it. By the stack's end: threads that share one take turns.
 struct Room(AtomicBool, UnsafeCell<Trail>);
 
@@ -108,7 +118,7 @@ unsafe fn is_same_on_trail(
     let room = &ROOMS[(bounds.high >> 12 ^ bounds.high >> 20) as usize % ROOMS.len()];
     // Deeper stacks are not compared: signal handlers have little room.
     let mut again = [const { MaybeUninit::uninit() }; 512];
-    let Some(again) = again.get_mut(..max) else {
+    let Some(again) = again.get_mut(..max).filter(|_| COMPARES.load(Ordering::Relaxed)) else {
         return true;
     };
     if room.0.swap(true, Ordering::Acquire) {

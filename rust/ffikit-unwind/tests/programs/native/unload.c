@@ -54,6 +54,7 @@ static void *walk_always(void *argument) {
 
 int main(int argc, char **argv) {
   walker_prepare();
+  walker_compare_trails(false); /* code goes while it is walked through */
   know_stack();
   int count = argc - 2;
   pthread_t loaders[16], walkers[2];

@@ -40,6 +40,7 @@ size_t walker_here(const uint64_t bounds[2], uint64_t *frames, size_t max, uint3
 size_t walker_from(const uint64_t registers[8], const uint64_t bounds[2], uint64_t *frames, size_t max, uint32_t *end);
 void walker_forget(void);
 void walker_forget_pages(void);
+void walker_compare_trails(bool);
 bool walker_copy(uint64_t abs_addr, void *into, size_t len);
 #ifdef __cplusplus
 }

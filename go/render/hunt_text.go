@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/ffikit/ffikit/go/model"
@@ -115,7 +116,7 @@ func (p *huntPrinter) timeline(moments []model.Moment) {
 				values = append(values, n)
 			}
 		}
-		if len(values) < 2 {
+		if len(values) < 2 || row.name == "mapped" && slices.Min(values) == slices.Max(values) {
 			continue
 		}
 		p.line(huntIndent, p.paint(styleDim, pad(row.name, 8)), p.paint(styleCyan, courseOf(values, 40)), "  ",

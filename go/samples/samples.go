@@ -217,12 +217,19 @@ func (r *reader) stack(count *trace.HeapCount) model.Stack {
 		physical = physical[:maxStackFrames]
 		stack.Truncated = fmt.Sprintf("the stack is deep: its %d outermost frames are left out", beyond)
 	}
+	frames, logical := make([][]model.Frame, len(physical)), 0
 	for i := range physical {
-		if found := r.frames[placeOf(&physical[i])]; found != nil && physical[i].Module != "" {
-			stack.Frames = append(stack.Frames, *found...)
-		} else {
-			stack.Frames = append(stack.Frames, physical[i])
+		frames[i] = physical[i : i+1]
+		if physical[i].Module != "" {
+			if found := r.frames[placeOf(&physical[i])]; found != nil {
+				frames[i] = *found
+			}
 		}
+		logical += len(frames[i])
+	}
+	stack.Frames = make([]model.Frame, 0, logical)
+	for i := range frames {
+		stack.Frames = append(stack.Frames, frames[i]...)
 	}
 	normalized := model.Report{Stacks: []model.Stack{stack}}
 	normalize.Report(&normalized, r.opts.Normalize)

@@ -61,6 +61,7 @@ func (h *Heap) nodeOffset(number uint32) int64 {
 // The frames are the caller's.
 func (h *Heap) Frames(number uint32) (frames []model.Frame, truncated string, ok bool) {
 	h.locate()
+	frames = make([]model.Frame, 0, h.depth(number))
 	n := number
 	for n >= firstNode {
 		word, caller, there := h.node(n)
@@ -77,6 +78,19 @@ func (h *Heap) Frames(number uint32) (frames []model.Frame, truncated string, ok
 		return frames, "the stack was not kept: the callers are unknown", len(frames) > 0
 	}
 	return frames, endReason(n - 1), len(frames) > 0
+}
+
+// depth is how many frames a stack has, as far as it leads, up to the limit.
+func (h *Heap) depth(number uint32) int {
+	depth := 0
+	for number >= firstNode && depth < h.limits.framesPerStack {
+		_, caller, ok := h.node(number)
+		if !ok || caller >= number {
+			break
+		}
+		depth, number = depth+1, caller
+	}
+	return depth
 }
 
 func (h *Heap) frame(number uint32, word uint64) model.Frame {

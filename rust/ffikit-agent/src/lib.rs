@@ -1,8 +1,9 @@
-//! The library that ffikit loads into a program: the sanitizers' companion.
+//! The library that ffikit loads into a program: the sanitizers' companion, or the
+//! tracker of allocations ([`tracker`]).
 //!
-//! AddressSanitizer's own stacks end where another language begins. This library
-//! is preloaded before its runtime, walks the stack at each allocation, free and
-//! report through Python, Go, Rust and C (ffikit-unwind), and writes the stacks
+//! The companion is for AddressSanitizer, whose own stacks end where another language
+//! begins: it is preloaded before its runtime, walks the stack at each allocation,
+//! free and report through Python, Go, Rust and C (ffikit-unwind), and writes the stacks
 //! that reports need into a file of its own (`go/trace/FORMAT.md`), by which ffikit
 //! completes the sanitizer's log.
 //!

@@ -93,7 +93,8 @@ fn children_have_files_of_their_own() {
             (100, 10, 100_000, 10_000)
         );
         let mapped = heap.by(&program, MAPPING);
-        assert_eq!((mapped.allocations, mapped.frees), (3, 1));
+        // One fell in two, and one was moved.
+        assert_eq!((mapped.allocations, mapped.frees), (4, 1));
         assert_eq!(mapped.live().1, (9 + 8) * 4096);
     }
     let mut sizes: Vec<_> = tracked

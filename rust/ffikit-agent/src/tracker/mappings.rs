@@ -173,7 +173,10 @@ impl Ranges<'_> {
                 (false, true) => self.set(index, (end, known_end, count)),
                 (true, true) => {
                     self.set(index, (known_start, start, count));
-                    if !self.insert(end, known_end, count) {
+                    if self.insert(end, known_end, count) {
+                        // There are two from now on, which will be given back one by one.
+                        counts::allocated(count, 1, 0);
+                    } else {
                         lost();
                     }
                 }

@@ -3,6 +3,7 @@
 use super::{agent, output_of, Module};
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -73,18 +74,24 @@ impl<'a> Bytes<'a> {
 
 impl Heap {
     pub fn read(path: &Path) -> Heap {
-        let bytes = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let at = |offset: usize| Bytes(&bytes[offset..]);
-        assert_eq!(&bytes[..8], b"FFIKHEAP");
-        let mut header = at(8);
+        let file = fs::File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        // The file is sparse: only what is used is read.
+        let part = |offset: u64, len: u64| {
+            let mut bytes = vec![0; len as usize];
+            file.read_exact_at(&mut bytes, offset).unwrap();
+            bytes
+        };
+        let page = part(0, 4096);
+        assert_eq!(&page[..8], b"FFIKHEAP");
+        let mut header = Bytes(&page[8..]);
         assert_eq!(header.u32(), 1);
         assert_eq!(header.u32(), 62);
         let (process, parent) = (header.u32(), header.u32());
         let started_ns = header.u64();
         assert!(started_ns > 1 << 60);
         let sample_bytes = header.u64();
-        let regions: Vec<_> = (0..3).map(|_| (header.u64() as usize, header.u64())).collect();
-        let mut numbers = at(128);
+        let regions: Vec<_> = (0..3).map(|_| (header.u64(), header.u64())).collect();
+        let mut numbers = Bytes(&page[128..]);
         let used: Vec<_> = (0..3).map(|_| numbers.u64()).collect();
         numbers.u64();
         let lost = [numbers.u64(), numbers.u64(), numbers.u64()];
@@ -103,14 +110,16 @@ impl Heap {
             notes: vec![],
             arguments: vec![],
         };
-        let mut nodes = at(regions[0].0);
+        let bytes = part(regions[0].0, used[0] * 16);
+        let mut nodes = Bytes(&bytes);
         for number in 0..used[0] {
             let (frame, parent) = (nodes.u64(), nodes.u32());
             nodes.u32();
             assert!(number < 11 || (parent as u64) < number, "node {number}");
             heap.nodes.push((frame, parent));
         }
-        let mut counts = at(regions[1].0);
+        let bytes = part(regions[1].0, used[1] * 64);
+        let mut counts = Bytes(&bytes);
         for _ in 0..used[1] {
             let count = Count {
                 allocations: counts.u64(),
@@ -127,7 +136,7 @@ impl Heap {
             counts.u32();
             heap.counts.push(Count { node, class, ..count });
         }
-        heap.read_log(Bytes(&bytes[regions[2].0..][..used[2] as usize]));
+        heap.read_log(Bytes(&part(regions[2].0, used[2])));
         heap
     }
 
@@ -199,7 +208,7 @@ impl Heap {
         let mut symbolizer = Command::new("llvm-symbolizer-19");
         let said = output_of(symbolizer.args(["--no-inlines", "-e", &module.path, &address]));
         let (function, place) = said.split_once('\n').unwrap();
-        let line = place.trim().rsplitn(3, ':').nth(1).unwrap();
+        let line = place.trim().rsplit(':').nth(1).unwrap();
         (function.to_owned(), line.parse().unwrap())
     }
 

@@ -29,7 +29,7 @@ var rooms = map[string][]string{
 	"dwarf":     {"codemap", "model", "object"},
 	"symbolize": {"codemap", "model", "object", "ownfolder", "dwarf", "pclntab"},
 	"pclntab":   {"codemap", "model", "object"},
-	"compat":    {"dwarf", "model", "object"},
+	"compat":    {"dwarf", "model", "normalize", "object"},
 	// Evidence.
 	"report":            {"model", "report/asan", "report/lsan", "report/stackline", "report/ubsan"},
 	"report/...":        {"model", "report/stackline"},

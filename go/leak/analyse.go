@@ -100,21 +100,21 @@ type line struct {
 	kind           model.GrowthKind
 	function, file string
 	number         int
-	// sample tells apart what has no such line.
-	sample int
+	// fingerprint tells apart what has no such line.
+	fingerprint string
 }
 
 func lineOf(h *model.Hunt, g *model.Growth) line {
 	frames := h.Samples[g.Sample].Stack.Frames
 	if g.Blame == nil || g.Blame.Frame >= len(frames) {
-		return line{kind: g.Kind, sample: g.Sample}
+		return line{kind: g.Kind, fingerprint: h.Samples[g.Sample].Fingerprint}
 	}
 	f := &frames[g.Blame.Frame]
-	return line{g.Kind, f.Function, f.File, f.Line, -1}
+	return line{g.Kind, f.Function, f.File, f.Line, ""}
 }
 
 func (l line) compare(other line) int {
-	return cmp.Or(cmp.Compare(l.function, other.function), cmp.Compare(l.file, other.file), cmp.Compare(l.number, other.number), cmp.Compare(l.sample, other.sample))
+	return cmp.Or(cmp.Compare(l.function, other.function), cmp.Compare(l.file, other.file), cmp.Compare(l.number, other.number), cmp.Compare(l.fingerprint, other.fingerprint))
 }
 
 // span is the time in which a process was watched at its work.
@@ -134,7 +134,7 @@ const (
 	// parts is into how many parts the time is divided.
 	parts = 8
 	// shortest is how long a process must have been watched for its parts to differ.
-	shortest = 200 * time.Millisecond
+	shortest = 500 * time.Millisecond
 )
 
 func observe(p *model.Process, samples []model.Sample, index int) span {

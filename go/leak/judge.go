@@ -46,6 +46,10 @@ func lowerEnvelope(series []uint64) []uint64 {
 	return kept
 }
 
+// leastGrowth is what a site must have kept more of to be said to grow: every
+// program keeps a few bytes more now and then.
+const leastGrowth = 4096
+
 // judgeByTime looks at what was kept at the end of each part of the time but
 // the last, which is there to see what was given back: at the very end
 // everything seems to be kept.
@@ -86,6 +90,9 @@ func judgeByTime(g *model.Growth, s *model.Sample, o *span, kept []uint64) {
 	case first > 1 && before(first-1) >= end/2:
 		g.Kind = model.GrowthUnknown
 		g.Reason = fmt.Sprintf("it rises since %s, but before it had as much and gave it back: a longer run would tell", when(first-1))
+	case at(last)-at(0) < leastGrowth:
+		g.Kind = model.GrowthUnknown
+		g.Reason = fmt.Sprintf("it rose in %d of %d parts of %s, but by %s only: a longer run would tell", rises, last, when(parts-1), model.Bytes(at(last)-at(0)))
 	case rises < 3:
 		g.Kind = model.GrowthUnknown
 		g.Reason = fmt.Sprintf("it grew in %d of %d parts of %s: a longer run would tell whether it goes on", rises, last, when(parts-1))

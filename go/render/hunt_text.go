@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"path"
@@ -52,12 +53,22 @@ func (p *huntPrinter) title(text, side string) {
 
 // heading says what was watched, and the verdict.
 func (p *huntPrinter) heading() {
-	for i := range p.doc.Processes {
-		if i == p.top {
-			p.line(p.paint(styleDim, fmt.Sprintf("%s… %d more processes", huntIndent, len(p.doc.Processes)-i)))
+	live := p.livePerProcess()
+	order := make([]int, len(live))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(live[b].bytes, live[a].bytes) })
+	for n, i := range order {
+		if n == maxShownProcesses {
+			var rest uint64
+			for _, other := range order[n:] {
+				rest += live[other].bytes
+			}
+			p.line(p.paint(styleDim, fmt.Sprintf("%s… and %s that hold less, %s together", huntIndent, counted(uint64(len(order)-n), "program"), model.Bytes(rest))))
 			break
 		}
-		p.process(&p.doc.Processes[i], i)
+		p.process(&p.doc.Processes[i], live[i])
 	}
 	if p.doc.Verdict != nil {
 		p.line()
@@ -66,7 +77,25 @@ func (p *huntPrinter) heading() {
 	p.line()
 }
 
-func (p *huntPrinter) process(process *model.Process, index int) {
+// maxShownProcesses is of how many programs, those that hold most, the course is shown.
+const maxShownProcesses = 3
+
+// liveSum is what a process holds at the end.
+type liveSum struct{ bytes, blocks, allocations uint64 }
+
+func (p *huntPrinter) livePerProcess() []liveSum {
+	live := make([]liveSum, len(p.doc.Processes))
+	for i := range p.doc.Samples {
+		s := &p.doc.Samples[i]
+		if s.Class == model.ClassHeap && s.Process >= 0 && s.Process < len(live) {
+			of := &live[s.Process]
+			of.bytes, of.blocks, of.allocations = of.bytes+s.LiveBytes(), of.blocks+s.LiveCount(), of.allocations+s.Allocations
+		}
+	}
+	return live
+}
+
+func (p *huntPrinter) process(process *model.Process, live liveSum) {
 	name := "process"
 	if len(process.Arguments) > 0 {
 		args := make([]string, 0, len(process.Arguments))
@@ -77,12 +106,6 @@ func (p *huntPrinter) process(process *model.Process, index int) {
 		name = strings.Join(args, " ")
 	}
 	p.title(name, fmt.Sprintf(" process %d ──", process.PID))
-	var live, blocks, allocations uint64
-	for i := range p.doc.Samples {
-		if s := &p.doc.Samples[i]; s.Process == index && s.Class == model.ClassHeap {
-			live, blocks, allocations = live+s.LiveBytes(), blocks+s.LiveCount(), allocations+s.Allocations
-		}
-	}
 	about := ""
 	if process.SampleBytes > 0 {
 		about = fmt.Sprintf(" (estimated: one in %s was tracked)", model.Bytes(process.SampleBytes))
@@ -91,7 +114,7 @@ func (p *huntPrinter) process(process *model.Process, index int) {
 	if n := len(process.Timeline); n > 0 {
 		ran = fmt.Sprintf("%.1f s, ", process.Timeline[n-1].SinceStart.Seconds())
 	}
-	p.wrapped(huntIndent, huntIndent, fmt.Sprintf("%sat the end %s in %s, of %s%s", ran, model.Bytes(live), counted(blocks, "block"), counted(allocations, "allocation"), about), "")
+	p.wrapped(huntIndent, huntIndent, fmt.Sprintf("%sat the end %s in %s, of %s%s", ran, model.Bytes(live.bytes), counted(live.blocks, "block"), counted(live.allocations, "allocation"), about), "")
 	p.timeline(process.Timeline)
 }
 
@@ -144,7 +167,7 @@ func courseOf(values []uint64, width int) string {
 }
 
 // siteGroup are the neighbours in Growth that are blamed on one line: a call of
-// a library asks for memory in many places.
+// a library asks for memory in many places, and many processes may call it.
 type siteGroup struct {
 	first  *model.Growth
 	stacks int
@@ -157,14 +180,19 @@ type siteGroup struct {
 func (p *huntPrinter) groups(kind model.GrowthKind) []siteGroup {
 	var groups []siteGroup
 	var last *model.Frame
+	lastPrint := ""
 	for i := range p.doc.Growth {
 		g := &p.doc.Growth[i]
 		if g.Kind != kind || g.Sample < 0 || g.Sample >= len(p.doc.Samples) {
 			continue
 		}
-		blame := blamedOf(p.doc.Samples[g.Sample].Stack.Frames, g.Blame)
-		isSame := blame != nil && last != nil && blame.Function == last.Function && blame.File == last.File && blame.Line == last.Line
-		if last = blame; !isSame {
+		s := &p.doc.Samples[g.Sample]
+		blame := blamedOf(s.Stack.Frames, g.Blame)
+		isSame := blame == nil && last == nil && s.Fingerprint != "" && s.Fingerprint == lastPrint
+		if blame != nil && last != nil {
+			isSame = blame.Function == last.Function && blame.File == last.File && blame.Line == last.Line
+		}
+		if last, lastPrint = blame, s.Fingerprint; !isSame {
 			groups = append(groups, siteGroup{first: g})
 		}
 		of := &groups[len(groups)-1]
@@ -238,7 +266,7 @@ func (p *huntPrinter) site(of *siteGroup, number int, withStack bool) {
 		head += ", " + printable(string(s.Class), 40)
 	}
 	if of.stacks > 1 {
-		head += fmt.Sprintf(", by %d stacks", of.stacks)
+		head += fmt.Sprintf(", by %d sites", of.stacks)
 	}
 	rate, course := "", ""
 	if g.Kind == model.GrowthRising {

@@ -16,19 +16,20 @@ import (
 type Options struct {
 	Symbolize symbolize.Options
 	Normalize normalize.Options
-	// MaxStacks bounds how many stacks of a process are symbolized, and MaxSites
-	// how many sites are made of them: those that hold most. The rest is one site
-	// without frames for each class of memory. 0 means the defaults.
+	// MaxStacks bounds how many stacks are symbolized, and MaxSites how many sites
+	// are made of them: those that hold most. The rest is one site without frames
+	// for each class of memory. Of several programs each gets its share by what it
+	// holds, and a few in any case. 0 means the defaults.
 	MaxStacks, MaxSites int
 }
 
 // The bounds of Options: what lies beyond holds a few bytes each.
 const (
 	DefaultMaxStacks = 10_000
-	DefaultMaxSites  = 1_000
+	DefaultMaxSites  = 800
 )
 
-// maxFrames bounds the distinct frames of a process, and maxStackFrames those
+// maxFrames bounds the distinct frames, and maxStackFrames those
 // that are kept of one site: its root's side is left out.
 const (
 	maxFrames      = 1 << 20
@@ -60,10 +61,14 @@ func Read(opts Options, traces ...Trace) ([]model.Process, []model.Sample, []mod
 	processes := make([]model.Process, 0, len(traces))
 	var all []model.Sample
 	var partial []model.Partial
+	frames, shares := map[place]*[]model.Frame{}, sharesOf(traces)
 	for i := range traces {
 		t := &traces[i]
 		processes = append(processes, process(t))
-		r := reader{opts: opts, symbolizer: symbolizer, trace: t, process: i}
+		r := reader{
+			symbolizer: symbolizer, normalize: opts.Normalize, trace: t, process: i, frames: frames,
+			maxStacks: shareOf(opts.MaxStacks, shares[i]), maxSites: shareOf(opts.MaxSites, shares[i]),
+		}
 		all = append(all, r.read()...)
 		for _, note := range t.Heap.Notes {
 			partial = append(partial, model.Partial{File: t.Heap.Name, Reason: note})
@@ -77,6 +82,28 @@ func Read(opts Options, traces ...Trace) ([]model.Process, []model.Sample, []mod
 	return processes, all, partial
 }
 
+// sharesOf tells how much of all that is held each program holds.
+func sharesOf(traces []Trace) []float64 {
+	shares, sum := make([]float64, len(traces)), 0.0
+	for i := range traces {
+		shares[i] = 1
+		for _, count := range traces[i].Heap.Counts() {
+			shares[i] += float64(traces[i].weight(&count))
+		}
+		sum += shares[i]
+	}
+	for i := range shares {
+		shares[i] /= sum
+	}
+	return shares
+}
+
+// shareOf is what a program gets of a bound.
+func shareOf(bound int, share float64) int {
+	const least = 20
+	return max(int(float64(bound)*share), min(bound, least))
+}
+
 func process(t *Trace) model.Process {
 	return model.Process{
 		PID: t.Heap.PID, ParentPID: t.Heap.ParentPID, Arguments: t.Heap.Arguments, Started: t.Heap.Started,
@@ -86,11 +113,12 @@ func process(t *Trace) model.Process {
 
 // reader reads one trace.
 type reader struct {
-	opts       Options
-	symbolizer *symbolize.Symbolizer
-	trace      *Trace
-	process    int
-	// frames are the logical frames of each physical one.
+	symbolizer          *symbolize.Symbolizer
+	normalize           normalize.Options
+	trace               *Trace
+	process             int
+	maxStacks, maxSites int
+	// frames are the logical frames of each physical one, of all programs.
 	frames  map[place]*[]model.Frame
 	partial []model.Partial
 }
@@ -105,12 +133,12 @@ func (r *reader) read() []model.Sample {
 	counts := slices.Clone(r.trace.Heap.Counts())
 	weights := make(map[uint32]uint64, len(counts))
 	for i := range counts {
-		weights[counts[i].Index] = r.weight(&counts[i])
+		weights[counts[i].Index] = r.trace.weight(&counts[i])
 	}
 	slices.SortStableFunc(counts, func(a, b trace.HeapCount) int {
 		return cmp.Or(cmp.Compare(weights[b.Index], weights[a.Index]), cmp.Compare(b.PeakBytes, a.PeakBytes))
 	})
-	known := min(len(counts), r.opts.MaxStacks)
+	known := min(len(counts), r.maxStacks)
 	unresolved := r.lookUp(counts[:known])
 	sites := r.merge(counts[:known])
 	stacks := make([]model.Stack, len(sites))
@@ -122,10 +150,10 @@ func (r *reader) read() []model.Sample {
 }
 
 // weight is what a stack holds, or held before the program gave all back as it ended.
-func (r *reader) weight(count *trace.HeapCount) uint64 {
+func (t *Trace) weight(count *trace.HeapCount) uint64 {
 	weight := count.LiveBytes()
-	if n := len(r.trace.Live); n > 0 {
-		for _, live := range [][]uint64{r.trace.Live[n*3/4], r.trace.Live[n*7/8]} {
+	if n := len(t.Live); n > 0 {
+		for _, live := range [][]uint64{t.Live[n*3/4], t.Live[n*7/8]} {
 			if uint64(count.Index) < uint64(len(live)) {
 				weight = max(weight, live[count.Index])
 			}
@@ -136,7 +164,7 @@ func (r *reader) weight(count *trace.HeapCount) uint64 {
 
 // addRest makes one site of each class of what lies beyond the bounds.
 func (r *reader) addRest(sites []model.Sample, counts []trace.HeapCount) []model.Sample {
-	known := min(len(sites), r.opts.MaxSites)
+	known := min(len(sites), r.maxSites)
 	rest := map[model.Class]*model.Sample{}
 	number := map[model.Class]int{}
 	take := func(sample *model.Sample) {
@@ -180,14 +208,13 @@ func (r *reader) sample(count *trace.HeapCount) model.Sample {
 
 // lookUp symbolizes each distinct frame of the counts' stacks.
 func (r *reader) lookUp(counts []trace.HeapCount) []model.Partial {
-	r.frames = map[place]*[]model.Frame{}
 	var report model.Report
 	var places []place
 	for i := range counts {
 		frames, _, _ := r.trace.Heap.Frames(counts[i].Node)
 		for _, frame := range frames[:min(len(frames), maxStackFrames)] {
 			at := placeOf(&frame)
-			if frame.Module == "" || r.frames[at] != nil || len(places) >= maxFrames {
+			if frame.Module == "" || r.frames[at] != nil || len(r.frames) >= maxFrames {
 				continue
 			}
 			r.frames[at] = &[]model.Frame{frame}
@@ -232,7 +259,7 @@ func (r *reader) stack(count *trace.HeapCount) model.Stack {
 		stack.Frames = append(stack.Frames, frames[i]...)
 	}
 	normalized := model.Report{Stacks: []model.Stack{stack}}
-	normalize.Report(&normalized, r.opts.Normalize)
+	normalize.Report(&normalized, r.normalize)
 	return normalized.Stacks[0]
 }
 

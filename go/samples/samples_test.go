@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -66,6 +67,30 @@ func TestSitesAreMerged(t *testing.T) {
 	assert.Equal(t, uint64(4096+206+30), total)
 	assert.Empty(t, partial)
 	assert.Contains(t, sites[1].Stack.Truncated+sites[2].Stack.Truncated, "smaller sites together")
+}
+
+// Of many programs each gets its share of what is kept, and none is dropped.
+func TestShares(t *testing.T) {
+	var traces []Trace
+	for i := range uint64(30) {
+		w := tracefile.NewHeap(uint32(100 + i))
+		for j := range uint64(40) {
+			w.Count(w.Node(w.Site(uint32(j), "f"+strconv.Itoa(int(j)), "a.py", uint32(j+1), 1), 1), 1, [5]uint64{1, 0, 10 + i*j, 0, 10}, 0, 0)
+		}
+		traces = append(traces, Trace{Heap: written(t, w)})
+	}
+	_, sites, partial := Read(Options{MaxStacks: 100, MaxSites: 50}, traces...)
+	assert.Empty(t, partial)
+	allocations, ofSites := map[int]uint64{}, map[int]int{}
+	for _, s := range sites {
+		allocations[s.Process] += s.Allocations
+		ofSites[s.Process]++
+	}
+	for i := range traces {
+		assert.Equal(t, uint64(40), allocations[i])
+		assert.LessOrEqual(t, ofSites[i], 21)
+		assert.Greater(t, ofSites[i], 2)
+	}
 }
 
 const library = `#include <stdlib.h>

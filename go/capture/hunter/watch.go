@@ -99,6 +99,11 @@ func (w *watcher) scan() {
 			heap.Close() // looked at again soon
 			continue
 		}
+		for _, p := range w.programs {
+			if p.PID == pid && p.Number < number {
+				p.isDone = true // its process runs another program now
+			}
+		}
 		w.known[name], w.met[pid] = true, true
 		w.programs = append(w.programs, &Program{Heap: heap, PID: pid, Number: number, interval: firstInterval, memory: memory{pid: pid}})
 	}

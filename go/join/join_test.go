@@ -321,6 +321,13 @@ func TestThreads(t *testing.T) {
 	assert.Equal(t, "clang_rt.asan-x86_64.so+0x77 ffikit_agent.so+0x99 store.so+0x500 python3+0x611", show(out[0].Stacks[1]))
 	assert.Equal(t, "clang_rt.asan-x86_64.so+0x77 store.so+0x500 python3+0x610", show(out[0].Stacks[2]))
 
+	// What the sanitizer takes for the companion's caller need not be one.
+	r = useAfterFree()
+	r.Stacks[1] = stackOf(model.RoleThread, runtime+0x77, agent+0x99, exe+0x5ff0)
+	r.Stacks[1].Name = "Thread T2 created by T0 here"
+	out = joined(t, f, r)
+	assert.Equal(t, "clang_rt.asan-x86_64.so+0x77 store.so+0x500 python3+0x611", show(out[0].Stacks[1]))
+
 	// Of a thread that is not recorded the sanitizer knows nothing either.
 	third := stackOf(model.RoleThread, runtime+0x77, agent+0x99)
 	third.Name = "Thread T3 created by T0 here"

@@ -28,6 +28,10 @@ func join(logged, recorded []model.Frame) []model.Frame {
 	}
 	at := anchored(logged, recorded)
 	if at < 0 {
+		// Behind the companion's own function, which keeps no frame pointers, the sanitizer's walk was a guess.
+		if i := slices.IndexFunc(logged, func(f model.Frame) bool { return normalize.IsCompanionModule(f.Module) }); i >= 0 {
+			logged = logged[:i+1]
+		}
 		return beyondRuntime(logged, recorded)
 	}
 	below := slices.IndexFunc(recorded, func(f model.Frame) bool { return f.AbsAddr == logged[at].AbsAddr })

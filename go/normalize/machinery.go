@@ -287,6 +287,13 @@ func hasAnyPrefix(s string, prefixes ...string) bool {
 // by the name of its file.
 func IsSanitizerModule(module string) bool { return moduleOwner(module) == ownerSanitizer }
 
+// IsCompanionModule reports the companion of the sanitizers, by the name of its file.
+func IsCompanionModule(module string) bool {
+	return strings.HasPrefix(path.Base(module), companionPrefix)
+}
+
+const companionPrefix = "libffikit_agent."
+
 // moduleOwner knows the modules that hold machinery only (a python executable
 // excepted: see machineryOf) by the names of their files.
 func moduleOwner(module string) string {
@@ -294,7 +301,7 @@ func moduleOwner(module string) string {
 	switch {
 	case module == "":
 		return ""
-	case hasAnyPrefix(base, "libclang_rt.", "libasan.so", "liblsan.so", "libubsan.so", "libtsan.so", "libhwasan.so", "librustc-stable_rt.", "librustc-nightly_rt.", "libffikit_agent."):
+	case hasAnyPrefix(base, "libclang_rt.", "libasan.so", "liblsan.so", "libubsan.so", "libtsan.so", "libhwasan.so", "librustc-stable_rt.", "librustc-nightly_rt.", companionPrefix):
 		return ownerSanitizer
 	case hasAnyPrefix(base, "libc.so", "libc-2.", "libpthread.so", "libpthread-2.", "ld-linux", "ld-2.", "libdl.so", "libm.so", "ld-musl-", "libresolv.so", "librt.so"):
 		return ownerLibc

@@ -98,6 +98,7 @@ func TestBlameFallsBack(t *testing.T) {
 		"names before addresses":             {[]model.Stack{fault(bare, system, named)}, [2]int{0, 2}, "by its name alone"},
 		"addresses":                          {[]model.Stack{fault(machinery, bare)}, [2]int{0, 1}, "not symbolized"},
 		"an installed package last":          {[]model.Stack{fault(system, installed)}, [2]int{0, 1}, "installed Python package"},
+		"what std brings is no user's":       {[]model.Stack{fault(model.Frame{Function: "hashbrown::map::insert", Language: model.LanguageRust, File: "/rust/deps/hashbrown-0.16.1/src/map.rs", Line: 9}, user)}, [2]int{0, 1}, "in no system folder"},
 		"nobody":                             {[]model.Stack{fault(machinery, system)}, [2]int{-1, -1}, ""},
 		"no stacks":                          {nil, [2]int{-1, -1}, ""},
 	} {

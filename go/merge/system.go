@@ -11,7 +11,7 @@ import (
 var systemFolders = []string{
 	"/usr/include/", "/usr/lib/", "/usr/lib32/", "/usr/lib64/", "/usr/libexec/", "/usr/share/", "/usr/bin/", "/usr/sbin/",
 	"/usr/local/go/", "/usr/local/include/", "/usr/local/lib/", "/usr/local/bin/", "/usr/src/debug/", "/usr/src/python",
-	"/lib/", "/lib32/", "/lib64/", "/bin/", "/sbin/", "/nix/store/", "/rustc/", "/proc/", "/dev/",
+	"/lib/", "/lib32/", "/lib64/", "/bin/", "/sbin/", "/nix/store/", "/rustc/", "/rust/deps/", "/proc/", "/dev/",
 }
 
 // systemParts are folders of package managers and toolchains, wherever they

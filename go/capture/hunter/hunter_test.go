@@ -92,20 +92,21 @@ func TestTimeline(t *testing.T) {
 		require.Greater(t, len(p.Timeline), 4)
 		require.Len(t, p.Live, len(p.Timeline))
 		assert.LessOrEqual(t, len(p.Timeline), maxMoments)
-		rose, rss := 0, 0
+		rose, rss, pss := 0, 0, p.Timeline[0].PSSBytes
 		for i := range p.Timeline[1:] {
 			assert.Greater(t, p.Timeline[i+1].SinceStart, p.Timeline[i].SinceStart)
 			assert.GreaterOrEqual(t, p.Timeline[i+1].LiveBytes, p.Timeline[i].LiveBytes)
 			if p.Timeline[i+1].LiveBytes > p.Timeline[i].LiveBytes {
 				rose++
 			}
+			pss = max(pss, p.Timeline[i].PSSBytes)
 			if p.Timeline[i].RSSBytes > 0 {
 				rss++
 			}
 		}
 		assert.Greater(t, rose, 3)
 		assert.Positive(t, rss)
-		assert.Positive(t, p.Timeline[0].PSSBytes)
+		assert.Positive(t, pss)
 	}
 }
 

@@ -46,6 +46,12 @@ func TestScripts(t *testing.T) {
 			}
 			env.Setenv("FFIKIT_AGENT", agent)
 			env.Setenv("HUNT_AGENT", huntingAgent())
+			// Go programs are built with what was compiled already.
+			goCache, err := exec.Command("go", "env", "GOCACHE").Output()
+			if err != nil {
+				return err
+			}
+			env.Setenv("GOCACHE", strings.TrimSpace(string(goCache)))
 			// The interpreter itself: a version manager's shim needs a home.
 			python, err := exec.Command("python3", "-c", "import sys; print(sys.executable)").Output()
 			env.Setenv("PYTHON", strings.TrimSpace(string(python)))

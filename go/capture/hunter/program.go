@@ -23,6 +23,8 @@ type Program struct {
 	interval time.Duration
 	due      time.Time
 	isDone   bool
+	// isReplaced: its process runs another program.
+	isReplaced bool
 	memory   memory
 }
 
@@ -95,13 +97,15 @@ func (p *Program) thin() {
 	p.interval *= 2
 }
 
-// finish reads what a program has left.
-func (p *Program) finish() {
-	err := p.Heap.Refresh()
-	isRunning := err == nil && p.Heap.State != trace.HeapEnded && p.memory.exists()
+// finish reads what a program has left. After an error it has what was read before.
+func (p *Program) finish() error {
+	if err := p.Heap.Refresh(); err != nil {
+		return err
+	}
+	isRunning := p.Heap.State != trace.HeapEnded && !p.isReplaced && p.memory.exists()
 	switch {
-	case err != nil || p.Heap.State == trace.HeapNotBegun || p.Heap.State == trace.HeapRefused:
-		return
+	case p.Heap.State == trace.HeapNotBegun || p.Heap.State == trace.HeapRefused:
+		return nil
 	case p.Heap.State == trace.HeapEnded:
 		p.Ended = "exited"
 	case isRunning:
@@ -114,11 +118,14 @@ func (p *Program) finish() {
 			moment.SinceStart = time.Since(p.Heap.Started)
 		}
 	}
-	p.memory.read(&moment)
+	if isRunning {
+		p.memory.read(&moment)
+	}
 	if n := len(p.Timeline); n > 0 {
 		moment.SinceStart = max(moment.SinceStart, p.Timeline[n-1].SinceStart+1)
 	}
 	p.add(moment)
+	return nil
 }
 
 // last is when a program that was killed was last seen, or allocated.

@@ -101,7 +101,7 @@ func (w *watcher) scan() {
 		}
 		for _, p := range w.programs {
 			if p.PID == pid && p.Number < number {
-				p.isDone = true // its process runs another program now
+				p.isDone, p.isReplaced = true, true
 			}
 		}
 		w.known[name], w.met[pid] = true, true
@@ -137,7 +137,9 @@ func (w *watcher) end() ([]*Program, []Untraced) {
 	untraced := w.unread
 	var tracked []*Program
 	for _, p := range w.programs {
-		p.finish()
+		if err := p.finish(); err != nil {
+			untraced = append(untraced, Untraced{p.title(), "its heap trace could not be read to the end: " + err.Error()})
+		}
 		if p.Heap.State == trace.HeapRefused || p.Heap.State == trace.HeapNotBegun {
 			reason := strings.Join(p.Heap.Notes, "; ")
 			if reason == "" {

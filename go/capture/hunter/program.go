@@ -25,7 +25,7 @@ type Program struct {
 	isDone   bool
 	// isReplaced: its process runs another program.
 	isReplaced bool
-	memory   memory
+	memory     memory
 }
 
 const (

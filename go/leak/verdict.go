@@ -19,6 +19,7 @@ func verdict(h *model.Hunt, observed []span) *model.Verdict {
 		watched = true
 		first, last := &o.process.Timeline[o.borders[0]], &o.process.Timeline[o.moments-1]
 		v.LiveGrowthBytes += signed(last.LiveBytes) - signed(first.LiveBytes)
+		v.MappedGrowthBytes += signed(last.MappedBytes) - signed(first.MappedBytes)
 		v.RSSGrowthBytes += rssGrowth(o.process.Timeline[o.borders[0]:o.moments])
 	}
 	var rising []*model.Growth
@@ -40,12 +41,11 @@ func verdict(h *model.Hunt, observed []span) *model.Verdict {
 		v.Text = fmt.Sprintf("Native memory grows by %s a second; %d %% of that is asked for by %s",
 			model.Bytes(rounded(rate)), percent(rounded(blamed), rounded(rate)), placeOf(h, worst))
 		if watched {
-			v.Text += fmt.Sprintf(" (live native memory: %s, RSS: %s)", change(v.LiveGrowthBytes), change(v.RSSGrowthBytes))
+			v.Text += " (" + changes(v) + ")"
 		}
 		v.Text += "."
 	case watched:
-		v.Text = fmt.Sprintf("No allocation site keeps growing (live native memory: %s, RSS: %s, after the first eighth of the time).",
-			change(v.LiveGrowthBytes), change(v.RSSGrowthBytes))
+		v.Text = "No allocation site keeps growing (" + changes(v) + ", after the first eighth of the time)."
 	default:
 		return nil
 	}
@@ -90,6 +90,15 @@ func rounded(f float64) uint64 {
 		return 0
 	}
 	return uint64(min(f+0.5, 1<<62))
+}
+
+// changes are the numbers behind the words.
+func changes(v *model.Verdict) string {
+	text := "malloc: " + change(v.LiveGrowthBytes)
+	if v.MappedGrowthBytes != 0 {
+		text += ", mmap: " + change(v.MappedGrowthBytes)
+	}
+	return text + ", RSS: " + change(v.RSSGrowthBytes)
 }
 
 func change(n int64) string {

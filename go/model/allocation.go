@@ -165,6 +165,7 @@ type Verdict struct {
 	// What grew from the first to the last moment that the timeline has; negative: it shrank.
 	RSSGrowthBytes    int64 `json:"rss_growth_bytes"`
 	LiveGrowthBytes   int64 `json:"live_growth_bytes"`
+	MappedGrowthBytes int64 `json:"mapped_growth_bytes"`
 	GoSysGrowthBytes  int64 `json:"go_sys_growth_bytes,omitempty"`
 	GoHeapGrowthBytes int64 `json:"go_heap_growth_bytes,omitempty"`
 }

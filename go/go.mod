@@ -3,6 +3,7 @@ module github.com/ffikit/ffikit/go
 go 1.25.0
 
 require (
+	github.com/google/pprof v0.0.0-20250607225305-033d6d78b36a
 	github.com/ianlancetaylor/demangle v0.0.0-20260724033716-83e58baca724
 	github.com/klauspost/compress v1.20.3
 	github.com/rogpeppe/go-internal v1.16.0

@@ -47,11 +47,13 @@ var rooms = map[string][]string{
 	"samples":   {"merge", "model", "normalize", "symbolize", "trace"},
 	"leak":      {"merge", "model", "normalize", "suppress"},
 	// Showing.
-	"render":    {"model"},
-	"sources":   {},
-	"ownfolder": {},
-	"handbook":  {},
-	"doctor":    {"capture/sanitizer", "model", "object"},
+	"render": {"model"},
+	// Formats that libffikit does not write.
+	"render/profile": {"model", "render"},
+	"sources":        {},
+	"ownfolder":      {},
+	"handbook":       {},
+	"doctor":         {"capture/sanitizer", "model", "object"},
 	// Nobody imports commands: no list here names one.
 	"cmd/ffikit":                    {"*"},
 	"cmd/libffikit":                 {"", "model", "report", "object", "symbolize", "normalize", "merge", "render", "suppress", "trace", "cmd/libffikit/internal/handle"},
@@ -68,6 +70,7 @@ var foreign = map[string][]string{
 	"compat":          {"github.com/ianlancetaylor/demangle"},
 	"normalize":       {"github.com/ianlancetaylor/demangle"},
 	"object":          {"github.com/klauspost/compress/*", "github.com/ulikunitz/xz"},
+	"render/profile":  {"github.com/google/pprof/profile"},
 	"cmd/ffikit":      {"*"},
 	"internal/golden": {"github.com/stretchr/testify/*"},
 	// Bombs are packed by the libraries that unpack them.
@@ -76,7 +79,7 @@ var foreign = map[string][]string{
 
 // neverLinked is what libffikit must not pull in, by whatever way: it lives in
 // other people's processes.
-var neverLinked = []string{"capture/hunter", "capture/preload", "capture/procmaps", "capture/sanitizer", "debuginfod", "doctor", "handbook", "sources", "internal/golden"}
+var neverLinked = []string{"capture/hunter", "capture/preload", "capture/procmaps", "capture/sanitizer", "debuginfod", "doctor", "handbook", "render/profile", "sources", "internal/golden"}
 
 type listed struct {
 	ImportPath string

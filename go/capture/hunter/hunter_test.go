@@ -172,6 +172,19 @@ func TestUntraced(t *testing.T) {
 	}
 }
 
+// A program that a tracked one becomes, or runs, is missed where it is not tracked.
+func TestLost(t *testing.T) {
+	slow := built(t, "#include <unistd.h>\nint main(void) { sleep(1); return 4; }\n", "-static")
+	for _, script := range []string{"exec " + slow, slow + "; exit 4"} {
+		result := hunted(t, "bash", "-c", "true; "+script)
+		assert.Equal(t, 4, result.ExitStatus)
+		require.Len(t, result.Untraced, 1, script)
+		assert.Equal(t, slow, result.Untraced[0].Program)
+		assert.Contains(t, result.Untraced[0].Reason, "statically linked")
+	}
+	assert.Empty(t, hunted(t, "bash", "-c", "true; exec "+built(t, "#include <unistd.h>\nint main(void) { sleep(1); return 4; }\n")).Untraced)
+}
+
 func TestWhyUntraceable(t *testing.T) {
 	plain := built(t, hello)
 	assert.Empty(t, whyUntraceable(plain))

@@ -2,6 +2,8 @@ package hunter
 
 import (
 	"fmt"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/ffikit/ffikit/go/model"
@@ -23,6 +25,8 @@ type Program struct {
 	interval time.Duration
 	due      time.Time
 	isDone   bool
+	// file is the program's, successor that of the one that took its process over.
+	file, successor string
 	// isReplaced: its process runs another program.
 	isReplaced bool
 	memory     memory
@@ -52,6 +56,15 @@ func (p *Program) look() {
 	}
 	if p.Heap.State == trace.HeapNotBegun {
 		return
+	}
+	file, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", p.PID))
+	file = strings.TrimSuffix(file, " (deleted)") // it may be built anew meanwhile
+	if err == nil && file != p.file {
+		if p.file != "" {
+			p.isDone, p.isReplaced, p.successor = true, true, file
+			return
+		}
+		p.file = file
 	}
 	moment := model.Moment{SinceStart: time.Since(p.Heap.Started)}
 	if !p.memory.read(&moment) {

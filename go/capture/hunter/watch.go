@@ -105,8 +105,24 @@ func (w *watcher) scan() {
 			}
 		}
 		w.known[name], w.met[pid] = true, true
-		w.programs = append(w.programs, &Program{Heap: heap, PID: pid, Number: number, interval: firstInterval, memory: memory{pid: pid}})
+		w.programs = append(w.programs, &Program{
+			Heap: heap, PID: pid, Number: number, file: w.fileOfParent(heap, number), interval: firstInterval, memory: memory{pid: pid},
+		})
 	}
+}
+
+// fileOfParent is the program of a child of fork, which has its parent's
+// arguments; empty for others.
+func (w *watcher) fileOfParent(heap *trace.Heap, number int) string {
+	if number != 0 {
+		return ""
+	}
+	for _, p := range slices.Backward(w.programs) {
+		if p.PID == heap.ParentPID && slices.Equal(p.Heap.Arguments, heap.Arguments) {
+			return p.file
+		}
+	}
+	return ""
 }
 
 func modified(entry os.DirEntry) time.Time {
@@ -134,7 +150,7 @@ func (w *watcher) end() ([]*Program, []Untraced) {
 	slices.SortStableFunc(w.programs, func(a, b *Program) int {
 		return cmp.Or(a.Heap.Started.Compare(b.Heap.Started), cmp.Compare(a.PID, b.PID), cmp.Compare(a.Number, b.Number))
 	})
-	untraced := w.unread
+	untraced := append(w.unread, w.lost()...)
 	var tracked []*Program
 	for _, p := range w.programs {
 		if err := p.finish(); err != nil {
@@ -163,4 +179,26 @@ func (w *watcher) end() ([]*Program, []Untraced) {
 		untraced = append(untraced, Untraced{fmt.Sprintf("%d more programs", w.beyond), fmt.Sprintf("more than %d were run: the rest was not read", maxPrograms)})
 	}
 	return tracked, untraced
+}
+
+// lost are programs that took a tracked process over and left no heap trace:
+// statically linked ones, say, that a shell ran.
+func (w *watcher) lost() []Untraced {
+	type program struct{ pid, number int }
+	traced := map[program]bool{}
+	for _, p := range w.programs {
+		traced[program{p.PID, p.Number}] = true
+	}
+	var lost []Untraced
+	for _, p := range w.programs {
+		if p.successor == "" || traced[program{p.PID, p.Number + 1}] {
+			continue
+		}
+		reason := whyUntraceable(p.successor)
+		if reason == "" {
+			reason = "it left no heap trace"
+		}
+		lost = append(lost, Untraced{p.successor, reason})
+	}
+	return lost
 }

@@ -111,6 +111,22 @@ type Growth struct {
 	Blame *Blame `json:"blame,omitempty"`
 }
 
+// HeldBytes is what each of Samples held when it was judged: what Growth says of
+// it, else what is live. A program that gives all back as it ends has held it
+// nevertheless.
+func (h *Hunt) HeldBytes() []uint64 {
+	held := make([]uint64, len(h.Samples))
+	for i := range h.Samples {
+		held[i] = h.Samples[i].LiveBytes()
+	}
+	for i := range h.Growth {
+		if g := &h.Growth[i]; g.Sample >= 0 && g.Sample < len(held) {
+			held[g.Sample] = max(held[g.Sample], g.LiveBytes)
+		}
+	}
+	return held
+}
+
 // GrowthKind says how a site keeps what it holds.
 type GrowthKind string
 

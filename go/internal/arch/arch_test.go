@@ -50,6 +50,7 @@ var rooms = map[string][]string{
 	"render": {"model"},
 	// Formats that libffikit does not write.
 	"render/profile": {"model", "render"},
+	"render/page":    {"model", "render"},
 	"sources":        {},
 	"ownfolder":      {},
 	"handbook":       {},
@@ -79,7 +80,7 @@ var foreign = map[string][]string{
 
 // neverLinked is what libffikit must not pull in, by whatever way: it lives in
 // other people's processes.
-var neverLinked = []string{"capture/hunter", "capture/preload", "capture/procmaps", "capture/sanitizer", "debuginfod", "doctor", "handbook", "render/profile", "sources", "internal/golden"}
+var neverLinked = []string{"capture/hunter", "capture/preload", "capture/procmaps", "capture/sanitizer", "debuginfod", "doctor", "handbook", "render/page", "render/profile", "sources", "internal/golden"}
 
 type listed struct {
 	ImportPath string

@@ -21,10 +21,11 @@ import (
 // those of 0 are left out. The error is w's.
 func Folded(w io.Writer, h *model.Hunt, v Value) error {
 	roots := processRoots(h)
+	held := h.HeldBytes()
 	sums := map[string]uint64{}
 	for i := range h.Samples {
 		s := &h.Samples[i]
-		n := v.of(s)
+		n := v.of(s, held[i])
 		if n == 0 {
 			continue
 		}

@@ -34,8 +34,9 @@ func Pprof(w io.Writer, h *model.Hunt) error {
 		}
 		b.profile.SampleType = append(b.profile.SampleType, &profile.ValueType{Type: string(v), Unit: unit})
 	}
+	held := h.HeldBytes()
 	for i := range h.Samples {
-		b.sample(h, &h.Samples[i])
+		b.sample(h, &h.Samples[i], held[i])
 	}
 	b.about(h)
 	b.mainFirst(h)
@@ -60,10 +61,10 @@ type pprofBuilder struct {
 	locations map[string]*profile.Location
 }
 
-func (b *pprofBuilder) sample(h *model.Hunt, s *model.Sample) {
+func (b *pprofBuilder) sample(h *model.Hunt, s *model.Sample, held uint64) {
 	sample := &profile.Sample{Label: labelsOf(h, s)}
 	for _, v := range Values() {
-		sample.Value = append(sample.Value, clamped(v.of(s)))
+		sample.Value = append(sample.Value, clamped(v.of(s, held)))
 	}
 	frames := framesOf(s)
 	for len(frames) > 0 {

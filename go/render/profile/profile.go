@@ -1,7 +1,8 @@
 // Package profile writes a hunt in the formats of other people's tools: pprof's
 // profile.proto, Brendan Gregg's folded stacks, speedscope's JSON. All three
 // add up what every allocation site holds; what only time tells (growth) they
-// cannot say. Text of strangers is written as render.Printable makes it, since
+// cannot say. What is live is what a site held before its program, as it ended,
+// gave all back (model.Hunt.HeldBytes). Text of strangers is written as render.Printable makes it, since
 // these tools print it as it is.
 package profile
 
@@ -30,7 +31,8 @@ func Values() []Value {
 	return []Value{AllocatedBlocks, AllocatedBytes, LiveBlocks, LiveBytes}
 }
 
-func (v Value) of(s *model.Sample) uint64 {
+// of is the value of s, which held so much.
+func (v Value) of(s *model.Sample, held uint64) uint64 {
 	switch v {
 	case AllocatedBlocks:
 		return s.Allocations
@@ -39,7 +41,7 @@ func (v Value) of(s *model.Sample) uint64 {
 	case LiveBlocks:
 		return s.LiveCount()
 	}
-	return s.LiveBytes()
+	return held
 }
 
 func (v Value) isBytes() bool { return v == AllocatedBytes || v == LiveBytes }
@@ -48,7 +50,7 @@ func (v Value) isBytes() bool { return v == AllocatedBytes || v == LiveBytes }
 func (v Value) title() string {
 	return map[Value]string{
 		AllocatedBlocks: "blocks allocated", AllocatedBytes: "bytes allocated",
-		LiveBlocks: "blocks live at the end", LiveBytes: "bytes live at the end",
+		LiveBlocks: "blocks live", LiveBytes: "bytes live",
 	}[v]
 }
 

@@ -193,6 +193,20 @@ func TestFolded(t *testing.T) {
 	assert.Equal(t, "Service.handle (service.py:31);PyObject_Vectorcall;box_new (box.c:4);fill<a:b> (box.cc:7) 6000\n", got, "one process needs no name; equal stacks are one")
 }
 
+// A program that gave all back as it ended has leaked until then.
+func TestHeldUntilTheEnd(t *testing.T) {
+	h := hunted()
+	h.Processes, h.Samples = h.Processes[:1], h.Samples[5:]
+	h.Growth = []model.Growth{{Sample: 0, LiveBytes: 40, Kind: model.GrowthRising}, {Sample: 7, LiveBytes: 1}, {Sample: -1}}
+	folded := written(t, func(out *bytes.Buffer) error { return profile.Folded(out, h, profile.LiveBytes) })
+	assert.Equal(t, "Service.handle (service.py:31);PyObject_Vectorcall 40\n", string(folded))
+	p, err := pprof.ParseData(pprofOf(t, h))
+	require.NoError(t, err)
+	assert.Equal(t, []int64{4, 44, 0, 40}, p.Sample[0].Value)
+	speedscope := written(t, func(out *bytes.Buffer) error { return profile.Speedscope(out, h) })
+	assert.Contains(t, string(speedscope), `"endValue":40`)
+}
+
 func speedscopeSchema(t *testing.T) *jsonschema.Schema {
 	t.Helper()
 	text, err := os.ReadFile("testdata/speedscope-schema.json")

@@ -88,8 +88,9 @@ func speedscopeProfileOf(h *model.Hunt, v Value, stacks [][]int) speedscopeProfi
 	if v.isBytes() {
 		p.Unit = "bytes"
 	}
+	held := h.HeldBytes()
 	for i := range h.Samples {
-		if n := v.of(&h.Samples[i]); n > 0 {
+		if n := v.of(&h.Samples[i], held[i]); n > 0 {
 			p.Samples, p.Weights = append(p.Samples, stacks[i]), append(p.Weights, n)
 			p.EndValue += min(n, math.MaxUint64-p.EndValue)
 		}

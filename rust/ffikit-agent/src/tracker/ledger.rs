@@ -181,6 +181,8 @@ fn map(total: u64, place: *mut AtomicU8) -> Option<*mut u8> {
         };
         if start > 0 {
             libc::syscall(libc::SYS_madvise, start, total, libc::MADV_DONTDUMP);
+            // Else the kernel reads ahead, megabytes of nothing: most of what tracking a short program costs.
+            libc::syscall(libc::SYS_madvise, start, total, libc::MADV_RANDOM);
         }
         start
     };

@@ -27,6 +27,9 @@ import (
 // huntFlags are those of hunt; reportFlags serve for what they have in common.
 type huntFlags struct {
 	reportFlags
+	// formatName is what --format says, format what it means.
+	formatName   string
+	format       huntFormat
 	output       string
 	force        bool
 	rules        []string
@@ -53,6 +56,7 @@ What cannot be tracked (statically linked, setuid, musl) is told, with exit
 code 3. Else the exit code is the command's own, with --fail-on-growth 1 where
 something keeps growing. 'ffikit explain hunt' has more.`,
 		Example: `  ffikit hunt -- python3 service.py
+  ffikit hunt --format html -o leak.html -- ./server
   ffikit hunt -o before.json -- ./server
   ffikit hunt diff before.json after.json`,
 		Args: cobra.MinimumNArgs(1),
@@ -86,7 +90,8 @@ func (f *huntFlags) registerView(command *cobra.Command, isHunt bool) {
 		return
 	}
 	flags.BoolVar(&f.byCrossing, "boundary", false, "show the memory by the change of language that asked for it")
-	flags.StringVarP(&f.output, "output", "o", "", "keep the result in this file, as JSON")
+	flags.StringVarP(&f.output, "output", "o", "", "keep the result in this file, as JSON or in --format")
+	f.registerFormat(command)
 	flags.BoolVar(&f.force, "force", false, "let --output overwrite a file")
 }
 
@@ -98,6 +103,9 @@ type huntOptions struct {
 
 func (f *huntFlags) options(ctx context.Context, trustPaths bool) (huntOptions, error) {
 	var options huntOptions
+	if err := f.chooseFormat(); err != nil {
+		return options, err
+	}
 	mappings, err := f.mappings()
 	if err != nil {
 		return options, err
@@ -161,8 +169,8 @@ func (f *huntFlags) run(ctx context.Context, args []string) error {
 	}
 	defer cleanUp()
 	stdout := io.Writer(os.Stdout)
-	if f.json {
-		stdout = os.Stderr // standard output is the document's alone
+	if f.ownsStdout() {
+		stdout = os.Stderr
 	}
 	result, err := hunter.Run(ctx, hunter.Command{
 		Args: args, Agent: agent, SampleBytes: sampleBytes, Dir: dir, Stdin: os.Stdin, Stdout: stdout, Stderr: os.Stderr,
@@ -189,10 +197,8 @@ func (f *huntFlags) finish(result *hunter.Result, options huntOptions, output *o
 		doc.Partial = append(doc.Partial, model.Partial{File: u.Program, Reason: "not traced, because " + u.Reason})
 	}
 	keepSeries(&doc.Hunt)
-	if output != nil {
-		if err := output.commit(func(w io.Writer) error { return render.HuntJSON(w, doc) }); err != nil {
-			return failure(fmt.Errorf("writing %s: %w", f.output, err))
-		}
+	if err := f.keep(output, doc); err != nil {
+		return failure(err)
 	}
 	if err := f.print(os.Stdout, doc); err != nil {
 		return failure(err)
@@ -206,9 +212,7 @@ func (f *huntFlags) finish(result *hunter.Result, options huntOptions, output *o
 		return exit(exitPartial)
 	}
 	note("%s; %s", counted(rising(&doc.Hunt), "growing site"), ended)
-	if f.output != "" {
-		note("the result is in %s (ffikit hunt report %s)", f.output, f.output)
-	}
+	f.sayWhereKept()
 	if f.failOnGrowth && rising(&doc.Hunt) > 0 {
 		return exit(exitFindings)
 	}
@@ -286,7 +290,8 @@ func (f *huntFlags) refused(err error) error {
 	return failure(err)
 }
 
-// print writes doc to w as text, or as JSON with --json.
+// print writes doc to w as text, or as JSON with --json, or in --format where no
+// file takes that.
 func (f *huntFlags) print(w io.Writer, doc *render.HuntDocument) error {
 	color, err := f.colored(w)
 	if err != nil {
@@ -295,6 +300,9 @@ func (f *huntFlags) print(w io.Writer, doc *render.HuntDocument) error {
 	buffered := bufio.NewWriter(w)
 	if f.json {
 		return errors.Join(render.HuntJSON(buffered, doc), buffered.Flush())
+	}
+	if f.ownsStdout() {
+		return errors.Join(f.format.write(buffered, doc), buffered.Flush())
 	}
 	roots := f.roots()
 	folders, _ := sources.Open(roots...) // a root that cannot be opened gives no excerpts

@@ -27,6 +27,7 @@ folder may hold many (--keep-traces). Traces of processes that still run, or
 were killed, are read as well; they hold no course over time, so growth is
 told by when a site allocated, and how much of it is left.`,
 		Example: `  ffikit hunt report result.json --boundary
+  ffikit hunt report --format pprof -o heap.pb.gz result.json
   ffikit hunt report traces/`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(command *cobra.Command, args []string) error {
@@ -72,14 +73,13 @@ func (f *huntFlags) report(ctx context.Context, names []string) error {
 		return f.refused(err)
 	}
 	doc := &render.HuntDocument{Hunt: *hunt}
-	if output != nil {
-		if err := output.commit(func(w io.Writer) error { return render.HuntJSON(w, doc) }); err != nil {
-			return failure(fmt.Errorf("writing %s: %w", f.output, err))
-		}
+	if err := f.keep(output, doc); err != nil {
+		return failure(err)
 	}
 	if err := f.print(os.Stdout, doc); err != nil {
 		return failure(err)
 	}
+	f.sayWhereKept()
 	switch {
 	case f.failOnGrowth && rising(hunt) > 0:
 		return exit(exitFindings)

@@ -1,7 +1,6 @@
 package samples
 
 import (
-	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ffikit/ffikit/go/internal/builtagent"
 	"github.com/ffikit/ffikit/go/internal/tracefile"
 	"github.com/ffikit/ffikit/go/model"
 	"github.com/ffikit/ffikit/go/symbolize"
@@ -131,16 +131,7 @@ func lineOf(t *testing.T, text, mark string) int {
 // The stack of a real program: an inlined C function, the crossing, the line
 // in Python that called.
 func TestRealProgram(t *testing.T) {
-	agent := ""
-	for _, name := range []string{"../../build/lib/libffikit_agent.so", "../../build/rust/release/libffikit_agent.so"} {
-		if content, err := os.ReadFile(name); agent == "" && err == nil && bytes.Contains(content, []byte("FFIKIT_HUNT")) {
-			agent, err = filepath.Abs(name)
-			require.NoError(t, err)
-		}
-	}
-	if agent == "" {
-		t.Skip("this build of the agent tracks no allocations: make agent")
-	}
+	agent := builtagent.Path(t)
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(dir+"/box.c", []byte(library), 0o644))
 	python := strings.ReplaceAll(script, "LIBRARY", dir+"/libbox.so")

@@ -2,7 +2,6 @@ package trace
 
 import (
 	"bufio"
-	"bytes"
 	"debug/elf"
 	"fmt"
 	"os"
@@ -14,23 +13,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ffikit/ffikit/go/internal/builtagent"
 	"github.com/ffikit/ffikit/go/model"
 )
-
-// trackingAgent is the agent of this checkout, if it is of after `ffikit hunt`
-// came: an older build is a matter of `make agent`, not of these tests.
-func trackingAgent(t *testing.T) string {
-	t.Helper()
-	for _, name := range []string{"../../build/lib/libffikit_agent.so", "../../build/rust/release/libffikit_agent.so"} {
-		if content, err := os.ReadFile(name); err == nil && bytes.Contains(content, []byte("FFIKIT_HUNT")) {
-			path, err := filepath.Abs(name)
-			require.NoError(t, err)
-			return path
-		}
-	}
-	t.Skip("this build of the agent tracks no allocations: make agent")
-	return ""
-}
 
 // It says what it has asked for and given back at each line that it reads: of
 // blocks of 1,000 bytes and more, which nobody else in it asks for.
@@ -90,7 +75,7 @@ func heapFiles(t *testing.T, dir string) []string {
 // What a program counts of itself is what the trace says, to the byte: while
 // it runs, when it was killed, and when it has ended.
 func TestHeapOfCountingProgram(t *testing.T) {
-	agent, dir := trackingAgent(t), t.TempDir()
+	agent, dir := builtagent.Path(t), t.TempDir()
 	program := filepath.Join(dir, "counting")
 	require.NoError(t, os.WriteFile(program+".c", []byte(countingProgram), 0o644))
 	out, err := exec.Command("gcc", "-g", "-O1", program+".c", "-o", program).CombinedOutput()
@@ -144,7 +129,7 @@ func TestHeapOfCountingProgram(t *testing.T) {
 
 // A Python program's own blocks bear its function and line.
 func TestHeapOfPython(t *testing.T) {
-	agent, dir := trackingAgent(t), t.TempDir()
+	agent, dir := builtagent.Path(t), t.TempDir()
 	script := filepath.Join(dir, "keeps.py")
 	require.NoError(t, os.WriteFile(script, []byte(`import os
 kept = []

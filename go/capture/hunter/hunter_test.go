@@ -11,22 +11,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ffikit/ffikit/go/internal/builtagent"
 	"github.com/ffikit/ffikit/go/model"
 	"github.com/ffikit/ffikit/go/trace"
 )
-
-func agent(t *testing.T) string {
-	t.Helper()
-	for _, name := range []string{"../../../build/lib/libffikit_agent.so", "../../../build/rust/release/libffikit_agent.so"} {
-		if content, err := os.ReadFile(name); err == nil && bytes.Contains(content, []byte(prefixEnv)) {
-			path, err := filepath.Abs(name)
-			require.NoError(t, err)
-			return path
-		}
-	}
-	t.Skip("this build of the agent tracks no allocations: make agent")
-	return ""
-}
 
 func built(t *testing.T, source string, flags ...string) string {
 	t.Helper()
@@ -60,7 +48,7 @@ int main(int argc, char **argv) {
 
 func hunted(t *testing.T, args ...string) *Result {
 	t.Helper()
-	result, err := Run(t.Context(), Command{Args: args, Agent: agent(t), Dir: t.TempDir(), Stdout: os.Stdout, Stderr: os.Stderr})
+	result, err := Run(t.Context(), Command{Args: args, Agent: builtagent.Path(t), Dir: t.TempDir(), Stdout: os.Stdout, Stderr: os.Stderr})
 	require.NoError(t, err)
 	t.Cleanup(result.Close)
 	return result
@@ -146,7 +134,7 @@ func TestUntraced(t *testing.T) {
 	run := func(path string) *Result {
 		notices = nil
 		var out bytes.Buffer
-		result, err := Run(t.Context(), Command{Args: []string{path}, Agent: agent(t), Dir: t.TempDir(), Stdout: &out, Notice: func(u Untraced) { notices = append(notices, u) }})
+		result, err := Run(t.Context(), Command{Args: []string{path}, Agent: builtagent.Path(t), Dir: t.TempDir(), Stdout: &out, Notice: func(u Untraced) { notices = append(notices, u) }})
 		require.NoError(t, err)
 		assert.Equal(t, 4, result.ExitStatus)
 		assert.Equal(t, "here\n", out.String())
@@ -174,7 +162,7 @@ func TestUntraced(t *testing.T) {
 
 // A program that a tracked one becomes, or runs, is missed where it is not tracked.
 func TestLost(t *testing.T) {
-	slow := built(t, "#include <unistd.h>\nint main(void) { sleep(1); return 4; }\n", "-static")
+	slow := built(t, "#include <unistd.h>\nint main(void) { sleep(3); return 4; }\n", "-static")
 	for _, script := range []string{"exec " + slow, slow + "; exit 4"} {
 		result := hunted(t, "bash", "-c", "true; "+script)
 		assert.Equal(t, 4, result.ExitStatus)
@@ -182,7 +170,7 @@ func TestLost(t *testing.T) {
 		assert.Equal(t, slow, result.Untraced[0].Program)
 		assert.Contains(t, result.Untraced[0].Reason, "statically linked")
 	}
-	assert.Empty(t, hunted(t, "bash", "-c", "true; exec "+built(t, "#include <unistd.h>\nint main(void) { sleep(1); return 4; }\n")).Untraced)
+	assert.Empty(t, hunted(t, "bash", "-c", "true; exec "+built(t, "#include <unistd.h>\nint main(void) { sleep(3); return 4; }\n")).Untraced)
 }
 
 func TestWhyUntraceable(t *testing.T) {

@@ -68,12 +68,13 @@ var rooms = map[string][]string{
 // foreign says which packages outside of this module and the standard library
 // a room may import; all others none. "*" is any.
 var foreign = map[string][]string{
-	"compat":          {"github.com/ianlancetaylor/demangle"},
-	"normalize":       {"github.com/ianlancetaylor/demangle"},
-	"object":          {"github.com/klauspost/compress/*", "github.com/ulikunitz/xz"},
-	"render/profile":  {"github.com/google/pprof/profile"},
-	"cmd/ffikit":      {"*"},
-	"internal/golden": {"github.com/stretchr/testify/*"},
+	"compat":              {"github.com/ianlancetaylor/demangle"},
+	"normalize":           {"github.com/ianlancetaylor/demangle"},
+	"object":              {"github.com/klauspost/compress/*", "github.com/ulikunitz/xz"},
+	"render/profile":      {"github.com/google/pprof/profile"},
+	"cmd/ffikit":          {"*"},
+	"internal/builtagent": {"github.com/stretchr/testify/require"},
+	"internal/golden":     {"github.com/stretchr/testify/*"},
 	// Bombs are packed by the libraries that unpack them.
 	"internal/torture": {"github.com/klauspost/compress/*", "github.com/ulikunitz/xz"},
 }

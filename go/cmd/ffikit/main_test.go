@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -31,8 +29,6 @@ func TestMain(m *testing.M) {
 //	readlink LINK TARGET  the file is a symbolic link to a file of that name
 //	line-of MARK FILE VAR sets VAR to the number of the line that holds MARK
 //	serve-debug VAR FILE… serves debug files as debuginfod does, at the URL in VAR
-//
-// and the condition [hunts]: the agent that was built tracks allocations.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
@@ -45,7 +41,6 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			env.Setenv("FFIKIT_AGENT", agent)
-			env.Setenv("HUNT_AGENT", huntingAgent())
 			// Go programs are built with what was compiled already.
 			goCache, err := exec.Command("go", "env", "GOCACHE").Output()
 			if err != nil {
@@ -57,29 +52,11 @@ func TestScripts(t *testing.T) {
 			env.Setenv("PYTHON", strings.TrimSpace(string(python)))
 			return err
 		},
-		Condition: func(name string) (bool, error) {
-			if name != "hunts" {
-				return false, fmt.Errorf("%s is no condition", name)
-			}
-			return huntingAgent() != "", nil
-		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "valid-json": validJSON, "line-of": lineOf, "readlink": readLink,
 			"serve-debug": serveDebug,
 		},
 	})
-}
-
-// huntingAgent is this checkout's agent where it tracks allocations; a build of
-// before that is a matter of `make agent`.
-func huntingAgent() string {
-	for _, name := range []string{"../../../build/lib/libffikit_agent.so", "../../../build/rust/release/libffikit_agent.so"} {
-		if content, err := os.ReadFile(name); err == nil && bytes.Contains(content, []byte("FFIKIT_HUNT")) {
-			path, _ := filepath.Abs(name)
-			return path
-		}
-	}
-	return ""
 }
 
 func exits(ts *testscript.TestScript, neg bool, args []string) {

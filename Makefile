@@ -136,6 +136,10 @@ bench-unwind: need-bench ## what a stack costs, beside libunwind, framehop and l
 bench-symbolize: need-bench command ## what symbolizing costs, beside five others, and how far all agree with llvm
 	@scripts/bench-symbolize $(if $(QUICK),--quick) $(if $(MARKDOWN),--markdown $(MARKDOWN))
 
+.PHONY: bench-hunt
+bench-hunt: need-bench agent command ## what tracking the heap costs, beside five others, and which of them see who leaks
+	@scripts/bench-hunt $(if $(QUICK),--quick) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(MARKDOWN),--markdown $(MARKDOWN))
+
 # ---- check -----------------------------------------------------------------
 
 .PHONY: lint

@@ -4,29 +4,20 @@ import hashlib
 import os
 import pathlib
 import resource
-import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from benching.launch import KILLED, Cost, launch, median
+
 from bench_symbolize.targets import Target
-from bench_symbolize.tools import LAUNCH, Tool
+from bench_symbolize.tools import Tool
 
 # A tool that takes longer is killed, and left out of the rounds that follow.
 LIMIT_SECONDS = 120
 
 Key = tuple[str, str, int, bool]  # target, tool, addresses, demangled
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What one run, or the median of several, took."""
-
-    cpu: float  # seconds, user and system
-    wall: float  # seconds
-    rss: float  # MB at the peak
 
 
 @dataclass
@@ -38,24 +29,12 @@ class Measured:
 
     def median(self) -> Cost:
         """Column by column."""
-        return Cost(
-            statistics.median(run.cpu for run in self.runs),
-            statistics.median(run.wall for run in self.runs),
-            statistics.median(run.rss for run in self.runs),
-        )
+        return median(self.runs)
 
 
 def memory_folder() -> str | None:
     """A folder in memory, so that no disk is measured; None for the usual one where there is none."""
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-
-
-def launch(argv: list[str], environment: dict[str, str], given: pathlib.Path, out: pathlib.Path) -> tuple[int, Cost]:
-    """Runs argv by ci/bench-symbolize/launch.c; gives its status and its cost."""
-    command = [str(LAUNCH), str(LIMIT_SECONDS), str(given), str(out), *argv]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ | environment)
-    status, cpu, wall, rss = map(int, done.stdout.split())
-    return status, Cost(cpu / 1e6, wall / 1e6, rss / 1024)
 
 
 def lines_wanted(tool: Tool, count: int) -> int:
@@ -67,7 +46,7 @@ def lines_wanted(tool: Tool, count: int) -> int:
 
 def judge(tool: Tool, count: int, status: int, out: pathlib.Path) -> str:
     """Why a run does not count; nothing if it does."""
-    if status == 137:
+    if status == KILLED:
         return f"not done after {LIMIT_SECONDS} s"
     if status != 0:
         return f"ended with {status}"
@@ -116,7 +95,7 @@ class Session:
             argv, given = argv + given.read_text(encoding="ascii").split(), pathlib.Path(os.devnull)
         if tool.before:
             tool.before(target)
-        status, cost = launch(argv, tool.environment(target), given, out)
+        status, cost = launch(argv, tool.environment(target), given, out, LIMIT_SECONDS)
         measured.failure = judge(tool, count, status, out) or self.changed(key, out)
         measured.runs.append(cost)
 

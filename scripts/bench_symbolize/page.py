@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 
+from benching.launch import Cost
+
 from bench_symbolize.agreement import Agreement
 from bench_symbolize.explained import EXPLAINED
-from bench_symbolize.measure import Cost, Key, Measured
+from bench_symbolize.measure import Key, Measured
 from bench_symbolize.targets import COUNTS, Target
 from bench_symbolize.tools import Tool
 

@@ -8,14 +8,16 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench_symbolize.targets import COUNTS, CRATES, OUT, Target, once, run, said
+from benching import launch
+from benching.build import once, run, said
+
+from bench_symbolize.targets import COUNTS, CRATES, OUT, Target
 
 ADDR2LINE = "0.27.1"
 BLAZECLI = "0.1.14"
 TOOLS = OUT / "tools"
 OURS = OUT / "ours"
 CACHE = OUT / "cache"
-LAUNCH = TOOLS / "bin/launch"
 
 Command = Callable[[Target, bool], list[str]]
 
@@ -47,10 +49,8 @@ class Tool:
 
 def prepare(ffikit: pathlib.Path) -> None:
     """Builds the peers that are missing, and copies ffikit, which may be built anew meanwhile."""
-    gnu = ["-std=c11", "-D_GNU_SOURCE", "-O2", "-static"]
+    launch.build()
     TOOLS.joinpath("bin").mkdir(parents=True, exist_ok=True)
-    source = CRATES / "launch.c"
-    once(LAUNCH.with_suffix(".stamp"), [source.read_text()], lambda: run("gcc", *gnu, source, "-o", LAUNCH))
     for crate, version, more in (("addr2line", ADDR2LINE, ["--features", "bin"]), ("blazecli", BLAZECLI, [])):
         install = ["--locked", "--quiet", "--force", "--root", str(TOOLS), "--version", version, crate, *more]
         recipe = [crate, version, said("rustc", "--version"), *more]

@@ -54,5 +54,5 @@ func main() {
 		})
 	}
 	all.Wait()
-	fmt.Println(count)
+	fmt.Printf("allocations make %d\nallocations leak %d\n", count, (count+99)/100)
 }

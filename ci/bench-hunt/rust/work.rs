@@ -31,11 +31,11 @@ fn main() {
         count(&words, &mut table);
         sum += tree(words).values().map(|n| **n).sum::<u64>();
         if i % 100 == 0 {
-            keep(i);
+            keep(i); /* LEAK_CALLER */
         }
         if i % 1000 == 999 {
             table.clear();
         }
     }
-    println!("{sum}");
+    println!("{sum}\nallocations keep {}", rounds.div_ceil(100));
 }

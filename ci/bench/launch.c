@@ -1,9 +1,9 @@
-/* Runs one command and prints what it cost, for scripts/bench-symbolize:
+/* Runs one command and prints what it cost, for scripts/benching:
  *
  *   launch SECONDS INPUT OUTPUT COMMAND ARGUMENT...
  *
  * prints "STATUS CPU_MICROSECONDS WALL_MICROSECONDS PEAK_RSS_KB"; a command that
- * is not done after SECONDS is killed (status 137). The kernel counts to a child's
+ * is not done after SECONDS is killed, with all that it started (status 137). The kernel counts to a child's
  * peak also the memory of the process that forked it, up to exec: a Python script
  * would hide every small tool behind its own 30 MB, this one does not. */
 #include <fcntl.h>
@@ -19,7 +19,8 @@ static volatile pid_t child;
 
 static void too_long(int signal) {
   (void)signal;
-  kill(child, SIGKILL);
+  kill(-child, SIGKILL);
+  kill(child, SIGKILL); /* should it have no group of its own yet */
 }
 
 static void redirect(const char *path, int flags, int to) {
@@ -45,6 +46,7 @@ int main(int argc, char **argv) {
     return 2;
   }
   if (child == 0) {
+    setpgid(0, 0);
     redirect(argv[2], O_RDONLY, STDIN_FILENO);
     redirect(argv[3], O_WRONLY | O_CREAT | O_TRUNC, STDOUT_FILENO);
     redirect("/dev/null", O_WRONLY, STDERR_FILENO);

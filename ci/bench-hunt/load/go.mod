@@ -1,0 +1,3 @@
+module ffikit.dev/bench-hunt/load
+
+go 1.25.0

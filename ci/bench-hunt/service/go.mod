@@ -1,0 +1,3 @@
+module ffikit.dev/bench-hunt/service
+
+go 1.25.0

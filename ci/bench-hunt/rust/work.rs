@@ -20,7 +20,7 @@ fn tree(words: Vec<String>) -> BTreeMap<String, Box<u64>> {
 
 #[inline(never)]
 fn keep(i: u64) {
-    Box::leak(Box::new([i; 6])); /* LEAK */
+    std::hint::black_box(Box::leak(Box::new([i; 6]))); /* LEAK */
 }
 
 fn main() {

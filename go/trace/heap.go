@@ -34,6 +34,8 @@ type Heap struct {
 	Ran   time.Duration
 	// LostBlocks, LostStacks and LostRecords are what the agent could not keep.
 	LostBlocks, LostStacks, LostRecords uint64
+	// Program is the program's file, empty where the trace does not tell it.
+	Program string
 	// Arguments are the program's, Notes the agent's own words on what is missing.
 	Arguments []string
 	Notes     []string

@@ -25,6 +25,7 @@ type heapLog struct {
 	notes   []heapText
 	// arguments are those of the program.
 	arguments []string
+	program   string
 	// resume is where reading goes on: the first record that was not finished,
 	// or the end of what there was.
 	resume uint64
@@ -93,7 +94,7 @@ func (h *Heap) readLog() error {
 		at += recordBytes + padded
 	}
 	l.resume = unfinished
-	h.Arguments, h.Notes = l.arguments, make([]string, 0, len(l.notes))
+	h.Arguments, h.Program, h.Notes = l.arguments, l.program, make([]string, 0, len(l.notes))
 	for _, note := range l.notes {
 		h.Notes = append(h.Notes, note.text)
 	}
@@ -145,6 +146,7 @@ func (h *Heap) record(kind uint32, text []byte, at uint64) {
 		if text := strings.TrimSuffix(h.text(p), "\x00"); text != "" {
 			l.arguments = strings.Split(text, "\x00")
 		}
+		l.program = h.text(p)
 	default:
 		l.partial.once(offset, "records are of kinds that this version does not know; they were passed over")
 	}

@@ -42,7 +42,13 @@ const (
 	// costFactor is how much longer than looking takes is waited until it is
 	// done again: looking costs at most so little of one processor.
 	costFactor = 25
+	// longestPause bounds that: where the machine is busy looking takes long, and
+	// without a timeline nobody could tell what grows.
+	longestPause = 250 * time.Millisecond
 )
+
+// deleted is what /proc adds to the name of a file that was built anew meanwhile.
+const deleted = " (deleted)"
 
 // look takes a moment of a program that runs.
 func (p *Program) look() {
@@ -58,7 +64,7 @@ func (p *Program) look() {
 		return
 	}
 	file, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", p.PID))
-	file = strings.TrimSuffix(file, " (deleted)") // it may be built anew meanwhile
+	file = strings.ToValidUTF8(strings.TrimSuffix(file, deleted), "\uFFFD") // as the trace has it
 	if err == nil && file != p.file {
 		if p.file != "" {
 			p.isDone, p.isReplaced, p.successor = true, true, file

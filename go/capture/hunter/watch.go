@@ -63,7 +63,7 @@ func (w *watcher) round() time.Duration {
 		}
 		if now := time.Now(); !now.Before(p.due) {
 			p.look()
-			p.due = now.Add(max(p.interval, costFactor*time.Since(now)))
+			p.due = now.Add(max(p.interval, min(costFactor*time.Since(now), longestPause)))
 		}
 		wait = min(wait, max(time.Until(p.due), time.Millisecond))
 	}
@@ -106,23 +106,9 @@ func (w *watcher) scan() {
 		}
 		w.known[name], w.met[pid] = true, true
 		w.programs = append(w.programs, &Program{
-			Heap: heap, PID: pid, Number: number, file: w.fileOfParent(heap, number), interval: firstInterval, memory: memory{pid: pid},
+			Heap: heap, PID: pid, Number: number, file: strings.TrimSuffix(heap.Program, deleted), interval: firstInterval, memory: memory{pid: pid},
 		})
 	}
-}
-
-// fileOfParent is the program of a child of fork, which has its parent's
-// arguments; empty for others.
-func (w *watcher) fileOfParent(heap *trace.Heap, number int) string {
-	if number != 0 {
-		return ""
-	}
-	for _, p := range slices.Backward(w.programs) {
-		if p.PID == heap.ParentPID && slices.Equal(p.Heap.Arguments, heap.Arguments) {
-			return p.file
-		}
-	}
-	return ""
 }
 
 func modified(entry os.DirEntry) time.Time {

@@ -126,6 +126,26 @@ pub fn read(path: &CStr, into: &mut [u8]) -> usize {
     }
 }
 
+/// What a symbolic link names, without a zero behind it; how long that is. errno stays.
+pub fn read_link(path: &CStr, into: &mut [u8]) -> usize {
+    // SAFETY: a path that ends with zero, and `into` is ours to write.
+    unsafe {
+        let errno = *libc::__errno_location();
+        let len = libc::syscall(
+            libc::SYS_readlinkat,
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            into.as_mut_ptr(),
+            into.len(),
+        );
+        *libc::__errno_location() = errno;
+        len.max(0) as usize
+    }
+}
+
+/// The file of the program that this process runs.
+pub const PROGRAM: &CStr = c"/proc/self/exe";
+
 /// Where a descriptor leads: device and file.
 pub fn identity(descriptor: i32) -> Option<(u64, u64)> {
     let mut status = core::mem::MaybeUninit::<libc::stat>::zeroed();

@@ -2,6 +2,7 @@
 //! by the time of the report a module may be unloaded.
 
 use crate::arena::{Table, Zeroed};
+use crate::file;
 use core::sync::atomic::{AtomicU32, AtomicU64, AtomicU8, Ordering::*};
 use ffikit_unwind::go;
 use ffikit_unwind::memory::{copy, copy_u64};
@@ -172,20 +173,12 @@ fn copy_path(module: &Module, into: &mut [u8; PATH_BYTES]) -> usize {
 }
 
 fn read_program(into: &[AtomicU8; PATH_BYTES]) -> usize {
-    // SAFETY: atomics of bytes are bytes; nobody reads them before they are published. errno is put back.
-    let len = unsafe {
-        let errno = *libc::__errno_location();
-        let len = libc::syscall(
-            libc::SYS_readlinkat,
-            libc::AT_FDCWD,
-            c"/proc/self/exe".as_ptr(),
-            into.as_ptr(),
-            PATH_BYTES,
-        );
-        *libc::__errno_location() = errno;
-        len
-    };
-    len.max(0) as usize
+    let mut path = [0; PATH_BYTES];
+    let len = file::read_link(file::PROGRAM, &mut path);
+    for (to, from) in into.iter().zip(path.iter().take(len)) {
+        to.store(*from, Relaxed);
+    }
+    len
 }
 
 /// Reads NT_GNU_BUILD_ID from the module's notes; its length, 0 where there is none.

@@ -50,6 +50,7 @@ fn every_function_is_counted_exactly_in_one_thread_and_in_many() {
             assert!(count.live().1 <= count.peak_bytes || threads != "1" || count.class != HEAP);
         }
         assert_eq!(heap.arguments[1..], [threads, rounds]);
+        assert_eq!(std::path::Path::new(&heap.program), program);
     }
 }
 

@@ -4,7 +4,7 @@
 
 use super::ledger::{self, Region};
 use crate::arena::Table;
-use crate::{modules, sites};
+use crate::{file, modules, sites};
 use core::sync::atomic::{AtomicU32, AtomicU64, AtomicU8, Ordering::*};
 use ffikit_unwind::Frame;
 
@@ -161,13 +161,16 @@ pub fn note(text: &[u8]) {
     }
 }
 
-/// What the process runs: its arguments, each with a zero behind it.
+/// What the process runs: its arguments, each with a zero behind it, and its file.
 pub fn process() {
-    let mut arguments = [0; 4096];
-    let len = crate::file::read(c"/proc/self/cmdline", &mut arguments);
+    let (mut arguments, mut program) = ([0; 4096], [0; 4096]);
+    let len = file::read(c"/proc/self/cmdline", &mut arguments);
     let arguments = arguments.get(..len).unwrap_or_default();
-    if let Some(mut record) = Record::begin(4 + arguments.len()) {
+    let len = file::read_link(file::PROGRAM, &mut program);
+    let program = program.get(..len).unwrap_or_default();
+    if let Some(mut record) = Record::begin(4 + arguments.len() + 4 + program.len()) {
         record.put_string(arguments.len(), arguments.iter().copied());
+        record.put_string(program.len(), program.iter().copied());
         record.end(PROCESS);
     }
 }

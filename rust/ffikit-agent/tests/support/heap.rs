@@ -47,6 +47,7 @@ pub struct Heap {
     pub sites: BTreeMap<u32, (String, String, u32)>,
     pub notes: Vec<String>,
     pub arguments: Vec<String>,
+    pub program: String,
 }
 
 struct Bytes<'a>(&'a [u8]);
@@ -109,6 +110,7 @@ impl Heap {
             sites: BTreeMap::new(),
             notes: vec![],
             arguments: vec![],
+            program: String::new(),
         };
         let bytes = part(regions[0].0, used[0] * 16);
         let mut nodes = Bytes(&bytes);
@@ -173,6 +175,7 @@ impl Heap {
                 4 => {
                     let all = payload.string();
                     self.arguments = all.split_terminator('\0').map(str::to_owned).collect();
+                    self.program = payload.string();
                 }
                 _ => panic!("a record of kind {kind}"),
             }

@@ -34,8 +34,9 @@ type gnuSymbol struct {
 }
 
 // readGNUSymbols takes .symtab, or .dynsym where that is empty. A damaged
-// table is as good as none.
-func readGNUSymbols(file *object.File) *gnuSymbols {
+// table is as good as none. With only, what can't answer for that one address
+// is left out.
+func readGNUSymbols(file *object.File, only *uint64) *gnuSymbols {
 	table := &gnuSymbols{data: map[uint64]bool{}}
 	for i, section := range file.Sections() {
 		if section.Flags&elf.SHF_ALLOC != 0 && section.Flags&elf.SHF_TLS == 0 {
@@ -55,10 +56,14 @@ func readGNUSymbols(file *object.File) *gnuSymbols {
 			return true
 		}
 		symbolSeen = true
-		if s.Section != 0 && s.Kind == elf.STT_OBJECT && file.Sections()[s.Section].Flags&elf.SHF_EXECINSTR == 0 {
+		variable := s.Section != 0 && s.Kind == elf.STT_OBJECT && (only == nil || uint64(s.VirtAddr) == *only)
+		if variable && file.Sections()[s.Section].Flags&elf.SHF_EXECINSTR == 0 {
 			table.data[uint64(s.VirtAddr)] = true
 		}
 		if s.Section == 0 || s.Kind == elf.STT_SECTION || s.Kind == elf.STT_OBJECT || s.Kind == elf.STT_TLS {
+			return true
+		}
+		if only != nil && !table.nearer(s.Section, uint64(s.VirtAddr), *only) {
 			return true
 		}
 		entry := gnuSymbol{
@@ -76,6 +81,24 @@ func readGNUSymbols(file *object.File) *gnuSymbols {
 	}
 	table.sort()
 	return table
+}
+
+// nearer tells whether a symbol at place may answer for addr: none of its section
+// that was kept is nearer. Those that are farther are dropped.
+func (t *gnuSymbols) nearer(section int, place, addr uint64) bool {
+	if place > addr {
+		return false
+	}
+	for i := range t.entries {
+		if kept := &t.entries[i]; kept.section == section {
+			if kept.addr < place {
+				t.entries = slices.DeleteFunc(t.entries, func(e gnuSymbol) bool { return e.section == section })
+				return true
+			}
+			return kept.addr == place
+		}
+	}
+	return true
 }
 
 // sort sorts by section and address, symbols of one place in the order of the
